@@ -36,7 +36,7 @@ class ClusterRows(BlockRows):
         As `BlockRows` has them; there is no sample yet.
     """
 
-    kind = "elsewhere"
+    location = "elsewhere"
 
     def __init__(self, workers, blocks, groups, n_features, sparse, dtype, norms):
         super().__init__(None, 0, blocks, n_features, sparse, dtype, norms, None, None)

@@ -146,7 +146,7 @@ class BlockRows:
     """
 
     in_memory = False
-    kind = "blocks"
+    location = "blocks"
     # That may share a pass.
     most_workers = 1
 

@@ -36,7 +36,7 @@ class Rows(Component, family=True):
 
     sparse: ClassVar[bool] = False
     in_memory: ClassVar[bool] = True
-    kind: ClassVar[str] = "memory"
+    location: ClassVar[str] = "memory"
 
     # Data are compared by identity: numbers of a whole X would have to be looked at.
     __eq__ = object.__eq__

@@ -49,7 +49,7 @@ def takes_several(name, term):
 
 def refusal(solver, objective):
     """Why a solver does not take an objective, in words that follow its name, or None."""
-    if solver.reads not in READ[objective.rows.kind]:
+    if solver.reads not in READ[objective.rows.location]:
         return NEEDS_MEMORY
     return solver.refusal(objective)
 

@@ -304,7 +304,7 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
     why = forecast.reason or "nothing else takes this loss with sums over the rows alone"
     reasons.append(f"{_size(F)}: {why}")
     if reading_share(F) > 0.0:
-        what = "round" if F.rows.kind == "elsewhere" else "reading"
+        what = "round" if F.rows.location == "elsewhere" else "reading"
         reasons.append(
             f"what a {what} takes beside computing counts as {reading_share(F):.2g} passes"
         )
@@ -327,7 +327,7 @@ def _size(F):
 
 def _rows_for(solver, F, batch, reasons):
     """The batch size of a solver where none, or all rows, were given."""
-    grows = F.rows.kind in solver.begins_on_samples and growth_pays(F)
+    grows = F.rows.location in solver.begins_on_samples and growth_pays(F)
     if batch == "full" or not grows or Growing.refusal(F):
         return solver.batch_sizes[0]
     reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
@@ -389,7 +389,7 @@ def _too_few(F, solver, most_iterations):
     0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad 0.855 and 0.753 at once; on text dual
     ascent is ahead, 0.972 to 0.958.
     """
-    if F.rows.kind == "elsewhere":
+    if F.rows.location == "elsewhere":
         return False
     if not F.loss_smooth:
         own = not solver.rule_name
@@ -525,7 +525,7 @@ def _check_pair(rule, batch, rate, objective):
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
-    if batch != "full" and objective.rows.kind == "elsewhere":
+    if batch != "full" and objective.rows.location == "elsewhere":
         raise ValueError(
             f"steps on some of the rows ({rule.name!r} with batch_size={batch!r}) need the rows "
             "here, not on the workers of a cluster; use batch_size='full', or solver='auto' with a "

@@ -203,6 +203,6 @@ def _derivatives(objective):
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
     for i in rows:
         with np.errstate(all="ignore"), contextlib.suppress(*REFUSED):
-            derivatives = F.kind.derivatives(intercept + offsets[i], F.samples.targets[i])
+            derivatives = F.outputs.derivatives(intercept + offsets[i], F.samples.targets[i])
             squares += float(derivatives @ derivatives)
     return float(np.sqrt(squares / max(rows.size, 1)))

@@ -168,7 +168,7 @@ def quadratic(F, v):
     One pass for squares of float64 rows, where BLAS does it all, else two, of one reading.
     """
     rows, samples = F.rows, F.samples
-    plain = F.loss.squared and samples.weights.size == 1 and F.whole is None and not rows.sparse
+    plain = F.loss.squared and samples.weights.size == 1 and F.parent is None and not rows.sparse
     if not plain or rows.dtype != np.float64:
         if not rows.in_memory:
             return F.smooth_and_curvature(v)

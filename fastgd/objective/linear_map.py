@@ -44,7 +44,7 @@ class LinearMap:
     def __init__(self, objective, rows=None):
         F = self.objective = objective
         self._own = rows
-        if F.whole is None:
+        if F.parent is None:
             # Each block of X' a has d sums of its own: a tenth of X together, or two blocks, for
             # the threads.
             shared = max(F.n_nonzeros, min(4 * F.n_nonzeros, 16 * F.n_features))
@@ -80,11 +80,11 @@ class LinearMap:
                 out[first : first + len(products)] = products
                 first += len(products)
             return out
-        if not often and F.whole is None and self._n_values < WORTH_COMPILING:
+        if not often and F.parent is None and self._n_values < WORTH_COMPILING:
             self._count()
             return self.rows.matvec(np.ascontiguousarray(coef))
         if out is None:
-            out = (np.empty if F.whole is None else np.zeros)(F.n_samples)
+            out = (np.empty if F.parent is None else np.zeros)(F.n_samples)
         rows, coef, table = self.rows, np.ascontiguousarray(coef), out.reshape(1, -1)
 
         def work(ranges, cuts, first, last):

@@ -50,17 +50,17 @@ class Moments(NamedTuple):
 
     @property
     def largest_norm2(self):
-        """The greatest |x_i|^2."""
+        """The greatest |x_i|^2 of all rows."""
         return self.rows[0]
 
     @property
     def largest_weighted_norm2(self):
-        """The greatest s_i |x_i|^2."""
+        """The greatest s_i |x_i|^2 of all rows."""
         return self.rows[1]
 
     @property
     def mean_norm2(self):
-        """The mean of s_i |x_i|^2."""
+        """The mean of s_i |x_i|^2 over the rows."""
         return self.rows[2]
 
 

@@ -35,7 +35,7 @@ def null_model(objective):
     """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
     no intercept.  It is kept: plans, rates and runs ask for it.
     """
-    return measured_once(objective, objective.kind.null_model)
+    return measured_once(objective, objective.outputs.null_model)
 
 
 def best_shift(objective):

@@ -32,7 +32,7 @@ from fastgd.objective.moment_sums import (
 )
 from fastgd.objective.subset import on_block
 from fastgd.objective.survey import survey
-from fastgd.objective.vector import kind_of
+from fastgd.objective.vector import outputs_of
 from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.array_shapes import check_arrays, shaped
 from fastgd.runtime.public import public
@@ -181,8 +181,8 @@ class Objective:
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
         self.n_stored = rows.stored()
-        self.kind = kind_of(loss, samples.targets)
-        self.vector, self.n_predictions = self.kind.vector, self.kind.n_predictions
+        self.outputs = outputs_of(loss, samples.targets)
+        self.vector, self.n_predictions = self.outputs.vector, self.outputs.n_predictions
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
         self.n_active = samples.n_active()
         self.meter = Meter()
@@ -195,7 +195,7 @@ class Objective:
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
         self.range_cuts = np.arange(self.cuts.size)
         self.share = 1.0
-        self.whole = None
+        self.parent = None
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self.matrices = None
@@ -282,7 +282,7 @@ class Objective:
     @property
     def loss_smooth(self):
         """Whether the loss has a continuous derivative."""
-        return self.kind.smooth
+        return self.outputs.smooth
 
     @property
     def convex(self):
@@ -316,7 +316,7 @@ class Objective:
                 f"the vector of unknowns must hold {self.size} numbers, got shape {v.shape}"
             )
         table = v.reshape(-1, self.n_predictions)
-        return self.kind.split(table[: self.n_features], table[self.n_features :])
+        return self.outputs.split(table[: self.n_features], table[self.n_features :])
 
     def model(self, v):
         """As `split`, with the intercept that goes with the columns as they were given, far from
@@ -426,7 +426,7 @@ class Objective:
         """
         if not self.rows.in_memory:  # both halves of a product in one reading
             return functools.partial(self.hessian_product, v)
-        return self.kind.product_at(self, v)
+        return self.outputs.product_at(self, v)
 
     def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
         """Mean loss, without the penalty, and its gradient at `v`: one pass.
@@ -621,7 +621,7 @@ class Objective:
         -------
         ndarray, (size, size)
         """
-        return self.kind.curvature_matrix(self, v, floor)
+        return self.outputs.curvature_matrix(self, v, floor)
 
     def smooth_and_curvature(self, v, floor=0.0):
         """What `smooth_and_gradient` and `curvature_matrix` give at `v`, for one prediction: two
@@ -780,7 +780,9 @@ def _added(blocks):
 
 def _loss_and_gradient(part, coef, intercept, floor, alone, curvatures):
     """Sum of the losses of a part, and their gradient: 0 where losses are asked for `alone`."""
-    totals, gradients = part.kind.loss_and_gradient(part, coef, intercept, curvatures, floor, alone)
+    totals, gradients = part.outputs.loss_and_gradient(
+        part, coef, intercept, curvatures, floor, alone
+    )
     return _added(totals), 0.0 if alone else _added(gradients)
 
 
@@ -793,7 +795,7 @@ def _expansion(part, coef, intercept, floor):
 
 def _curvature_product(part, at, along):
     """Second derivative of the losses of a part at `at` times `along`."""
-    return _added(part.kind.curvature_product(part, at, along))
+    return _added(part.outputs.curvature_product(part, at, along))
 
 
 def _moments_of_part(part):

@@ -155,7 +155,7 @@ def factor_of(objective, curvatures, matrix, singular=False):
     """
     factor, F = Factor(matrix), objective
     resolved = factor.resolved or (factor.regular and len(matrix) > WIDEST)
-    if resolved or F.whole is not None or singular or not np.isfinite(matrix).all():
+    if resolved or F.parent is not None or singular or not np.isfinite(matrix).all():
         return factor, singular
     values, vectors = factor.eigenpairs(matrix)
     k = int(np.searchsorted(values, RESOLVED * values[-1]))

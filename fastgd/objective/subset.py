@@ -33,7 +33,7 @@ def on_groups(objective, groups, alpha):
     (195, 0.5)
     """
     F, some = objective, copy.copy(objective)
-    some.whole = F
+    some.parent = F
     some.ranges = np.stack([GROUP * groups, np.minimum(GROUP * (groups + 1), F.n_samples)], axis=1)
     some.share = float(np.diff(some.ranges).sum()) / F.n_samples
     some.range_cuts = cut(
@@ -71,7 +71,7 @@ def on_block(objective, rows, facts, samples=None):
 def without_rows(objective):
     """A copy that knows neither rows nor samples, to be sent to where these are."""
     bare = copy.copy(objective)
-    bare.rows = bare.samples = bare.matrices = bare.whole = None
+    bare.rows = bare.samples = bare.matrices = bare.parent = None
     bare.meter, bare.measured = Meter(), {}
     bare.take_moments(None)
     return bare
@@ -89,7 +89,7 @@ def on_sample(objective, n_rows, alpha):
     )
     rows = as_rows(F.rows.sample.part(slice(0, n_rows)), checked=True)
     some = F.of(F.loss, rows, samples, F.penalty, alpha, F.fit_intercept, F.n_threads)
-    some.whole = F
+    some.parent = F
     some.take_moments(F.moments())
     some.meter = Meter(F.meter, n_rows / F.n_samples)
     return some

@@ -66,7 +66,7 @@ class KPredictions:
         return 0.0
 
 
-def kind_of(loss, targets):
+def outputs_of(loss, targets):
     """How many predictions a loss has for these targets."""
     if isinstance(loss, VectorLoss):
         return KPredictions(loss, count_predictions(loss, targets))

@@ -62,7 +62,7 @@ class VectorMap:
         rows = int(F.share * F.n_samples)
         most = F.range_cuts.size if F.rows.sparse else max(rows // self._length, 1)
         summed = coarser(F.range_cuts, most)
-        if F.whole is not None:
+        if F.parent is not None:
             return summed, (F.ranges, F.range_cuts)
         # Losses and predictions have no sums to write for each block: those may be many.
         cuts = cut(F.n_samples, F.n_samples * F.n_predictions, LEAST_ROWS)

@@ -15,7 +15,7 @@ from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.objective.scalar import OnePrediction
 from fastgd.objective.subset import on_groups
-from fastgd.objective.vector import KPredictions, kind_of
+from fastgd.objective.vector import KPredictions, outputs_of
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from support.components import ToyMultiSquared, ToySoftmax
@@ -47,7 +47,7 @@ def pair(storage=np.asarray, fit_intercept=True, penalty="l2"):
 
 def test_both_offer_the_same_methods_and_facts():
     assert public(OnePrediction) == public(KPredictions)
-    kinds = [kind_of(LogLoss(), np.ones(3)), kind_of(ToySoftmax(), np.array([[0.0], [2.0]]))]
+    kinds = [outputs_of(LogLoss(), np.ones(3)), outputs_of(ToySoftmax(), np.array([[0.0], [2.0]]))]
     assert [kind.vector for kind in kinds] == [False, True]
     assert [kind.n_predictions for kind in kinds] == [1, 3]
     assert [kind.shape(4) for kind in kinds] == [(5,), (5, 3)]
@@ -73,8 +73,8 @@ def test_with_one_prediction_both_give_the_same_numbers(storage, fit_intercept):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
     target, predictions = one.samples.targets[3], np.array([0.7])
     np.testing.assert_allclose(
-        several.kind.derivatives(predictions, several.samples.targets[3]),
-        one.kind.derivatives(predictions, target),
+        several.outputs.derivatives(predictions, several.samples.targets[3]),
+        one.outputs.derivatives(predictions, target),
         rtol=1e-15,
     )
 
@@ -82,7 +82,7 @@ def test_with_one_prediction_both_give_the_same_numbers(storage, fit_intercept):
 def test_slopes_at_the_constant_model_are_those_of_some_rows():
     for F in pair():
         F.loss = type("Unbounded", (type(F.loss),), {"infimum": -np.inf})()
-        F.kind = kind_of(F.loss, F.samples.targets)
+        F.outputs = outputs_of(F.loss, F.samples.targets)
         rows = F.samples.active()
         expected = np.sqrt(np.mean((F.samples.offsets - F.samples.targets.ravel())[rows] ** 2))
         assert derivative_size(F, 1.0, 1.0) == pytest.approx(expected, rel=1e-13)
@@ -95,8 +95,8 @@ def test_the_null_model_and_the_scale_of_targets():
     best, least = null_model(one)
     np.testing.assert_allclose(shift, [best], rtol=1e-12)
     assert value == pytest.approx(least, rel=1e-14)
-    assert one.kind.target_variance(np.array([1.0, 3.0])) == 1.0
-    assert several.kind.target_variance(np.array([[1.0], [3.0]])) == 0.0
+    assert one.outputs.target_variance(np.array([1.0, 3.0])) == 1.0
+    assert several.outputs.target_variance(np.array([[1.0], [3.0]])) == 0.0
     assert OnePrediction(LogLoss()).target_variance(np.array([-1.0, 1.0])) == 0.0
 
 

@@ -52,7 +52,7 @@ def find_exclusive(objective, most=np.inf):
     >>> find_exclusive(Objective("squared_error", X, np.zeros(3))).first
     array([0, 1, 2])
     """
-    F = objective if objective.whole is None else objective.whole
+    F = objective if objective.parent is None else objective.parent
     known = F.measured.get("exclusive")
     if known is None or (known[1] is None and known[0] < most):
         known = F.measured["exclusive"] = most, _found(F, most)

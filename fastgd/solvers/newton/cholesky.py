@@ -366,7 +366,7 @@ class Newton(Solver):
         21.
         """
         F, memory = self.objective, state.memory
-        if not (corrected_dual.applies(F) and F.whole is None and F.rows.in_memory):
+        if not (corrected_dual.applies(F) and F.parent is None and F.rows.in_memory):
             return False
         floor = corrected_dual.lower_bound(
             F, state.point, -memory.factor.solve(state.gradient), self._spare
@@ -430,7 +430,7 @@ class Newton(Solver):
             added = np.zeros(F.size)
             added[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
             matrix = self._raised(matrix, added)
-        if F.whole is not None:
+        if F.parent is not None:
             matrix = self._holding(matrix, self._unseen())
         of_rows = functools.partial(self._curvatures_at, state.point, memory.curvature_floor)
         memory.factor, memory.singular = self._factored(matrix, of_rows, memory.singular)

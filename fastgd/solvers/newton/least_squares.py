@@ -180,7 +180,7 @@ def least_squares_applies(objective, tol):
 
     Only where a tolerance ends the run: a run of so many iterations is to reach rounding.
     """
-    return tol > 0.0 and _is_quadratic(objective) and objective.whole is None
+    return tol > 0.0 and _is_quadratic(objective) and objective.parent is None
 
 
 def _is_quadratic(objective):

@@ -94,7 +94,7 @@ class VectorNewton(Newton):
     def _take_curvature(self, state, matrix=None):
         F, memory = self.objective, state.memory
         matrix = F.curvature_matrix(state.point) if matrix is None else matrix
-        if F.whole is not None:
+        if F.parent is not None:
             matrix = self._holding(matrix, self._unseen())
         memory.factor = Factor(hold_shifts(F, matrix))
         memory.anchor, memory.exact = state.point, True

@@ -531,7 +531,7 @@ class AutomaticRates(Stochastic):
         if has_mean(F.loss):
             bounded = F.loss.curvature_bound < np.inf
             return typical if bounded else curvature_about(F, self._constant()[0])
-        variance = F.kind.target_variance(F.samples.targets[self.rows])
+        variance = F.outputs.target_variance(F.samples.targets[self.rows])
         if variance == 0.0 or F.loss.infimum == -np.inf:
             return typical
         seen = 2.0 * (null_model(F)[1] - F.loss.infimum) / variance

@@ -171,7 +171,9 @@ class Stochastic(Solver):
     def _fresh(self, point):
         """State with an empty average and empty slots of the rule."""
         F = self.objective
-        memory = self.Memory(iterate_sum=np.zeros(F.kind.shape(F.n_features)), counters=np.zeros(2))
+        memory = self.Memory(
+            iterate_sum=np.zeros(F.outputs.shape(F.n_features)), counters=np.zeros(2)
+        )
         if self._has_slots:
             memory.slots = empty_slots(self.rule, (F.n_features + 1) * F.n_predictions)
         return State(np.array(point, dtype=np.float64), self.batch, memory=memory)
@@ -465,7 +467,7 @@ class Stochastic(Solver):
         """The point with an intercept of 0 where the objective has none, in the shape of the
         kernels; a copy, or `v` itself where it may be moved.
         """
-        shape = self.objective.kind.shape(self.objective.n_features)
+        shape = self.objective.outputs.shape(self.objective.n_features)
         if v.size == math.prod(shape):
             return (v if in_place else v.copy()).reshape(shape)
         padded = np.zeros(shape)

@@ -354,7 +354,7 @@ def _active_rows(objective):
     another.
     """
     active = objective.samples.active()
-    if objective.whole is None:
+    if objective.parent is None:
         return active
     inside = np.concatenate([np.arange(first, stop) for first, stop in objective.ranges])
     return np.intersect1d(active, inside)

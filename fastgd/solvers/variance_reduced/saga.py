@@ -104,7 +104,7 @@ class Saga(VarianceReduced):
             moved = np.abs(point - before).max() > LEAST_MOVE * np.abs(point).max()
         state.done = state.done and not moved
         if (
-            self.objective.whole is not None
+            self.objective.parent is not None
         ):  # a sample, on which a batch that grows wants to know F
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
