@@ -146,6 +146,12 @@ def check_parameters(parameters):
             raise ValueError(f"{name} must be {words}, got {shown(given)}{hint}")
 
 
+def refuse_negative(weights, name="sample_weight"):
+    """Raise ValueError for a negative weight; None are no weights."""
+    if weights is not None and (np.asarray(weights) < 0).any():
+        raise ValueError(f"{name} must not be negative, got {np.min(weights):g}")
+
+
 def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):
     """Weights as given, (n_samples,) float64, one number repeated; checked: finite, none negative,
     not all zero.
@@ -162,8 +168,7 @@ def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):
     weights = as_numbers(sample_weight, name, n_samples, of)
     if weights.ndim != 1:
         raise ValueError(f"{name} must have shape ({n_samples},), got {weights.shape}")
-    if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative, got {weights.min():g}")
+    refuse_negative(weights, name)
     if not weights.any():
         raise ValueError(f"{name} is zero for every row; give some rows a positive weight")
     with np.errstate(over="ignore"):

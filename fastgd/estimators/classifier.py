@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
-from fastgd.data.check_parameters import as_offset, only_given
+from fastgd.data.check_parameters import as_offset, only_given, refuse_negative
 from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import refuse_shift
@@ -490,12 +490,14 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
             return self._score_of(*scored(self, source))
+        refuse_negative(sample_weight)
         if offset is None:
             return super().score(X, y, sample_weight)
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     def _score_of(self, linear, y, sample_weight, offset):
         """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        refuse_negative(sample_weight)
         scores = self._with_offset(linear, offset)
         return float(accuracy_score(y, self._labels(scores), sample_weight=sample_weight))
 

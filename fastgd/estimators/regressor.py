@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.check_parameters import refuse_negative
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
 from fastgd.estimators.block_fits import scored, source_of
@@ -338,6 +339,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
             return self._score_of(*scored(self, source))
+        refuse_negative(sample_weight)
         if is_deviance(loss):
             return self._explained(self._linear(X), y, sample_weight, self._own_offset(offset))
         if offset is None:
@@ -346,6 +348,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
     def _score_of(self, linear, y, sample_weight, offset):
         """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        refuse_negative(sample_weight)
         loss = self._components()[0]
         if is_deviance(loss):
             return self._explained(linear, y, sample_weight, offset)

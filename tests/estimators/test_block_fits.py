@@ -541,3 +541,13 @@ def test_offsets_of_chunks_are_checked_before_they_are_added(offset):
     model = GDRegressor().fit(X, y)
     with pytest.raises(ValueError, match="offset"):
         model.predict(source_of(X, y, np.ones(250), offset))
+
+
+@pytest.mark.parametrize("kind", [GDClassifier, GDRegressor])
+def test_scores_refuse_negative_weights(kind):
+    X, y = problem()
+    model = kind(memory=MEMORY).fit(X, y)
+    weights = np.where(np.arange(y.size) == 3, -1.0, 1.0)
+    for given in ((X, y, weights), (source_of(X, y, weights),)):
+        with pytest.raises(ValueError, match="sample_weight must not be negative, got -1"):
+            model.score(*given)
