@@ -151,8 +151,9 @@ class Checkpoint:
         """Write what is new."""
         with self._lock:
             if self._new:
-                self._write()
-                self._new = False
+                # What could not be written is tried again where it is a copy: the arrays of a
+                # single run have gone on by then.
+                self._new = not self._write() and self._several
                 self._written = time.monotonic()
 
     def remove(self):
@@ -168,8 +169,10 @@ class Checkpoint:
             self._new = True
 
     def _write(self):
+        """Write all parts; whether that was possible."""
         try:
             write(self.path, self._header, self._begin, self._parts)
+            return True
         except OSError as error:
             if not self._warned:
                 self._warned = True
@@ -179,6 +182,7 @@ class Checkpoint:
                     RuntimeWarning,
                     stacklevel=2,
                 )
+            return False
 
 
 def _encoded(value, copied=False):

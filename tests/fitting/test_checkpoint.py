@@ -505,6 +505,25 @@ def test_a_full_disk(room, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.filterwarnings("ignore:the checkpoint .* cannot be written:RuntimeWarning")
+def test_a_disk_that_has_room_again_at_an_interrupt(tmp_path, monkeypatch):
+    """What several targets have kept is written then."""
+    path, stop, write = tmp_path / "fit", Pressed(6), checkpoint.write
+
+    def full_before(*args):
+        if stop.at > 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(*args)
+
+    monkeypatch.setattr(checkpoint, "write", full_before)
+    model = GDClassifier("squared_hinge", **SLOW, n_jobs=1, checkpoint=path, stop=stop)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y3)
+    assert path.exists()
+    usual = GDClassifier("squared_hinge", **SLOW, n_jobs=1, stop=Pressed(0)).fit(X, Y3)
+    assert_same(model.set_params(stop=Pressed(0)).fit(X, Y3), usual)
+
+
 PROGRAM = """
 import os, signal, sys, time
 import numpy as np
