@@ -117,7 +117,7 @@ class PathDisplay:
         coefs, short = [], []
         for model in fit_path(base, X, y, alphas, weights, n_threads, **given):
             coefs.append(np.atleast_2d(model.coef_))
-            if model.tol and model.falls_short:
+            if model.tol and model._falls_short:
                 short.append((model.suboptimality_, model.alpha))
         if short:
             warn_about_short(short, alphas.size, base)

@@ -129,7 +129,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     # Whether one model of all classes was fitted; None where coefficients were set by hand.
     _joint: bool | None = None
     # Of a model of a path: whether its fit ended before `tol` was reached.
-    falls_short = False
+    _falls_short = False
     # How the source that was fitted makes numbers of the text in its tables.
     _encoding: Any = None
     # Of the rows that a search scores this model on: what it predicts, without offsets, instead of
@@ -364,10 +364,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         loss = self._loss()
         features = self.positive, self.bounds, self.penalty_weights
         if self.P2 is not None:
-            return loss, with_quadratic(self._net(), self.P2, *features)
-        return loss, weighted(self._net(), *features)
+            return loss, with_quadratic(self._base_penalty(), self.P2, *features)
+        return loss, weighted(self._base_penalty(), *features)
 
-    def _net(self):
+    def _base_penalty(self):
         """The penalty without weights and bounds."""
         if isinstance(self.penalty, str) and self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
@@ -603,13 +603,13 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         intercept = np.ravel(self.intercept_)
         return predictions.scores(X, coef, intercept, self.n_jobs)
 
-    def linear_of_rows(self, linear):
+    def _set_linear(self, linear):
         """Predict this, (n_samples, n_outputs), from now on, without offsets, whatever the rows:
         how a search scores a model on rows that are not in memory, or by the models without them.
         """
         self._linear_of_rows = linear
 
-    def offset_of_rows(self, offset):
+    def _set_offset(self, offset):
         """Predict with this offset from now on where none is given: how a search, whose scorer
         knows no offsets, scores a model on rows that have some.
 
@@ -669,5 +669,5 @@ def fitted_copy(estimator, runs, alpha):
     fitted = copy.copy(estimator)
     fitted.alpha = alpha
     fitted._set_fitted(runs)
-    fitted.falls_short = bool(fitted._short_of_tol([run.result for run in runs]))
+    fitted._falls_short = bool(fitted._short_of_tol([run.result for run in runs]))
     return fitted

@@ -390,13 +390,11 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             raise ValueError(
                 f"classes={classes} is not what the first call to partial_fit got: {self.classes_}"
             )
+        self._check_multi_class()
         task.loss = self._joint_loss(task.loss)
         targets = self._targets(y, hint="; pass all in classes")
         weights = super()._weights(sample_weight, y, X.shape[0])
-        if self._is_multilabel() and self.class_weight is not None:
-            raise ValueError(
-                "class_weight must be None where y is a table of labels; use sample_weight"
-            )
+        self._check_class_weight()
         task.keep = self._share_kept(weights, X.shape[0])
         earlier = task.keep * getattr(self, "class_count_", 0.0)
         weights, totals = chunk_weights(self.class_weight, self.classes_, y, weights, earlier)
@@ -571,7 +569,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self._columns_of_y = columns_of(y)
         if self._columns_of_y is not None:
             self.classes_ = np.arange(self._columns_of_y)
-            self._is_joint()
+            self._check_multi_class()
             targets = self._targets(y)
             for k, one in enumerate(targets):
                 if (one == one[0]).all():
@@ -592,6 +590,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "a classifier needs at least 2 classes in y, got 1 class: "
                 f"{self.classes_.tolist()[0]!r}"
             )
+        self._check_multi_class()
         return self._targets(y)
 
     def _targets(self, y, name="y", hint=""):
@@ -602,44 +601,51 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
         if self._is_multilabel():
-            if self._net().joins:
+            return False
+        if isinstance(self.loss, VectorLoss):
+            return True
+        joint = self.multi_class != "ovr" and has_all_classes(self.loss)
+        if self.classes_.size <= 2 or not joint:
+            return False
+        if self._base_penalty().joins or not isinstance(self.solver, str):
+            return True
+        return takes_several(self.solver, self._components()[1].term(1.0))
+
+    def _check_multi_class(self):
+        """Refuse losses, penalties and solvers that do not go with these classes."""
+        joins, asked = self._base_penalty().joins, self.multi_class == "multinomial"
+        if self._is_multilabel():
+            if joins:
                 raise ValueError(
                     f"penalty={self.penalty!r} joins the classes of one model, got a table of "
                     "labels in y"
                 )
-            if isinstance(self.loss, VectorLoss) or self.multi_class == "multinomial":
+            if isinstance(self.loss, VectorLoss) or asked:
                 raise ValueError(
                     "a loss of all classes takes one label a row, got a table of labels in y: use "
                     "multi_class='auto' and a loss of one prediction"
                 )
-            return False
+            return
         if isinstance(self.loss, VectorLoss):
-            return True
-        asked = self.multi_class == "multinomial"
+            return
         if asked and not has_all_classes(self.loss):
             raise ValueError(
                 f"multi_class='multinomial' needs loss='log_loss', got {shown(self.loss)}; use "
                 "'ovr'"
             )
-        if self.classes_.size <= 2:
-            return False
-        joint, joins = self.multi_class != "ovr" and has_all_classes(self.loss), self._net().joins
-        if joins and not joint:
+        if self.classes_.size <= 2 or self._is_joint():
+            return
+        if joins:
             raise ValueError(
                 f"penalty={self.penalty!r} joins the classes of one model, which needs "
                 f"loss='log_loss' and multi_class='auto' or 'multinomial', got "
                 f"{shown(self.loss)} and {self.multi_class!r}"
             )
-        if not joint or joins or not isinstance(self.solver, str):
-            return joint
-        if takes_several(self.solver, self._components()[1].term(1.0)):
-            return True
         if asked:
             raise ValueError(
                 f"solver={self.solver!r} with penalty={shown(self.penalty)} takes one prediction; "
                 "with multi_class='multinomial' use solver='auto', or multi_class='ovr'"
             )
-        return False
 
     def _joint_loss(self, loss):
         """The loss of all classes at once where there is one, else `loss`."""
@@ -661,15 +667,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
+        self._check_class_weight()
         if self._is_multilabel():
-            if self.class_weight is not None:
-                raise ValueError(
-                    "class_weight must be None where y is a table of labels; use sample_weight"
-                )
             return super()._weights(sample_weight, y, n_samples)
         return with_class_weight(
             self.class_weight, self.classes_, y, super()._weights(sample_weight, y, n_samples)
         )
+
+    def _check_class_weight(self):
+        if self._is_multilabel() and self.class_weight is not None:
+            raise ValueError(
+                "class_weight must be None where y is a table of labels; use sample_weight"
+            )
 
     def _check_rows(self, y, weights):
         if weights is None or self._is_multilabel():
@@ -716,7 +725,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         if not self._joint_loss(self._loss()).shift_invariant:
             return coef, intercept
         if self.alpha == 0.0 or (self.P2 is None and not self._holds_all()):
-            net = self._net() if self.alpha > 0.0 else NoPenalty()
+            net = self._base_penalty() if self.alpha > 0.0 else NoPenalty()
             penalty = weighted(net, self.positive, self.bounds, self.penalty_weights)
             free = np.isinf(penalty.limit(coef.shape[1])).all(axis=0)
             if free.any():
@@ -727,7 +736,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """Whether one elastic net holds all columns alike: to look for free ones takes several
         vectors of their length, in each call of `partial_fit`.
         """
-        shares = self._net().shares
+        shares = self._base_penalty().shares
         return self.penalty_weights is None and shares is not None and any(shares)
 
     def _dense_shape(self, coef):

@@ -396,7 +396,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         """Whether one model has all targets."""
         if isinstance(self.loss, VectorLoss):
             return True
-        return self._columns_of_y is not None and self._net().joins
+        return self._columns_of_y is not None and self._base_penalty().joins
 
     def _joint_loss(self, loss):
         """The loss of all targets at once where one model has them, else `loss`."""

@@ -48,7 +48,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
         given = repr(estimator.penalty)
         if estimator.P2 is not None:
             given = "P2"
-        elif estimator.penalty_weights is not None and any(estimator._net().shares):
+        elif estimator.penalty_weights is not None and any(estimator._base_penalty().shares):
             given = "penalty_weights that penalise no feature"
         raise ValueError(
             f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got {given}; pass "

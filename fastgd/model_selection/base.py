@@ -217,7 +217,7 @@ class PathSearch(GDEstimator):
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
-        shares = bases[p]._net().shares
+        shares = bases[p]._base_penalty().shares
         self.alpha_ = float(grids[p, k])
         self.l1_ratio_ = None if shares is None else float(shares[0])
         progress.chosen(self.alpha_, l1_ratios[p], float(scores[p, k].mean()))
@@ -259,7 +259,7 @@ class PathSearch(GDEstimator):
             model = predicting(model, linear)
         if offset is not None:
             model = copy.copy(model)
-            model.offset_of_rows(offset)
+            model._set_offset(offset)
         return _score(scorer, model, X, y, self._routed(scorer, sample_weight, params, "score")[1])
 
     def get_metadata_routing(self):

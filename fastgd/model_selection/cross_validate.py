@@ -93,10 +93,10 @@ def score_paths(estimators, alphas, data, splits, score, n_threads, progress, le
             if left_out:
                 model = predicting(model, _left_out(model, data))
             if data.offset is not None:
-                model.offset_of_rows(data.offset[test])
+                model._set_offset(data.offset[test])
             scores[p, k, f] = score(model, X_test, y_test, test)
             progress.model_scored()
-            if model.tol and model.falls_short:
+            if model.tol and model._falls_short:
                 short.append((model.suboptimality_, model.alpha))
         progress.path_done(p, f, scores[p, :, f])
 

@@ -61,7 +61,7 @@ def predicting(model, linear):
     rows.
     """
     model = copy.copy(model)
-    model.linear_of_rows(linear)
+    model._set_linear(linear)
     return model
 
 
