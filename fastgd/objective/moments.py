@@ -57,12 +57,15 @@ def variances_of(means, squares, least=0.0):
 
 
 def sample_of_rows(objective, wanted=None):
-    """So many of the rows, evenly; by default a tenth, within limits."""
-    n = objective.n_samples
+    """So many of the rows with a positive weight, evenly; by default a tenth, within limits."""
+    rows, samples = objective.rows, objective.samples
+    active = samples.active() if samples.weights.size > 1 else None
+    n = objective.n_samples if active is None else active.size
     wanted = min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS) if wanted is None else wanted
-    if not objective.rows.in_memory:
-        return objective.rows.sample.take(slice(0, wanted))
-    return objective.rows.take(np.linspace(0, n - 1, min(wanted, n)).astype(int))
+    if not rows.in_memory:
+        return rows.sample.take(slice(0, wanted))
+    places = np.linspace(0, n - 1, min(wanted, n)).astype(int)
+    return rows.take(places if active is None else active[places])
 
 
 def sampled_nonzeros(objective):

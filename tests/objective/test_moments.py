@@ -5,7 +5,12 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import from_chunks
-from fastgd.objective.moments import row_freedom, sampled_curvature, standard_spectrum
+from fastgd.objective.moments import (
+    row_freedom,
+    sample_of_rows,
+    sampled_curvature,
+    standard_spectrum,
+)
 from fastgd.objective.objective import Objective
 
 
@@ -101,3 +106,11 @@ def test_some_rows_tell_the_least_eigenvalue_of_all_products(n_columns):
     assert 0.5 * least < dense.least(300) < 2.0 * least
     twice = Objective("hinge", np.repeat(X[:2], 20, axis=0), np.tile([-1.0, 1.0], 20))
     assert row_freedom(twice).least(40) == pytest.approx(0.0)
+
+
+def test_a_sample_is_of_rows_that_count():
+    """Rows of weight 0 were drawn, too: what plans knew was theirs where few rows count."""
+    X = np.arange(400.0)[:, None]
+    weights = np.where(X[:, 0] % 40 == 7, 2.0, 0.0)
+    F = Objective("squared_error", X, X[:, 0], sample_weight=weights)
+    np.testing.assert_array_equal(sample_of_rows(F), X[7::40])
