@@ -28,7 +28,7 @@ from fastgd.data.component_trial import try_components
 from fastgd.data.derivative_trial import try_shape, try_shortcuts
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import SquaredError
-from fastgd.objective.vector import kind_of
+from fastgd.objective.vector import outputs_of
 from fastgd.penalties.separable import L2
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 from support.twins import members, targets_of
@@ -94,7 +94,7 @@ def test_chunks_that_lack_classes(monkeypatch):
     counted = []
 
     def advance(task, samples, *rest):  # compiles nothing
-        counted.append(kind_of(task.loss, samples[0].targets).n_predictions)
+        counted.append(outputs_of(task.loss, samples[0].targets).n_predictions)
         raise InterruptedError
 
     monkeypatch.setattr(fastgd.estimators.chunk_estimator, "advance_targets", advance)
@@ -102,7 +102,7 @@ def test_chunks_that_lack_classes(monkeypatch):
         GDClassifier(Counted()).partial_fit(X[:50], LABELS[:50], classes=[0, 1, 2])
     told = pickle.loads(pickle.dumps(Counted().of_all_classes(3)))
     targets = LABELS[:50, None] * 1.0
-    counted += [kind_of(loss, targets).n_predictions for loss in (told, Counted())]
+    counted += [outputs_of(loss, targets).n_predictions for loss in (told, Counted())]
     assert counted == [3, 3, 1]
     assert told == Counted()
 
