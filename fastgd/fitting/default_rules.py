@@ -16,10 +16,6 @@ from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
 from fastgd.objective.distances import unit_at
 
-# Where what a run takes is counted, its pace is not trusted before this share of what the next plan
-# takes is spent.
-TRIED = 0.25
-
 
 def rules_of_run(task, tried, solver, max_time):
     """Rules for the last of the plans that were `tried`, which `solver` carries out."""
@@ -149,19 +145,24 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
         rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
         worth = 1.0 + method.beside_passes(F)
         return [Overdue(tol, forecast(plan, F, tol).passes, rival_passes, worth)]
-    other = next_plan(tried, F, "", tol=tol)
-    if other is None:
-        return []
-    rival = forecast(other[0], F, tol)
-    if not at_once and is_unknown(rival):
-        return []
     least = 0.0 if at_once else forecast(plan, F, tol).passes
-    if so_far is not None and not is_unknown(rival):
-        least = max(least, TRIED * rival.passes)
-    return [Slow(tol, rival.passes, method.beside_passes(F), _unit(F), least, so_far)]
+    if so_far is not None:
+        # Runs are short where it is told by itself: asked at once, what few rows have in common
+        # took 8 passes of 11.
+        known = functools.cache(lambda: _rival_passes(tried, F, tol, at_once))
+        return [Slow(tol, known, 0.0, _unit(F), least, so_far)]
+    rival = _rival_passes(tried, F, tol, at_once)
+    if rival == np.inf:
+        return []
+    return [Slow(tol, rival, method.beside_passes(F), _unit(F), least)]
 
 
-def _rival_passes(tried, objective, tol):
-    """What the next plan takes, in passes' worth of time; inf where there is none."""
+def _rival_passes(tried, objective, tol, unknown=True):
+    """What the next plan takes, in passes' worth of time; inf where there is none, or nobody can
+    tell and the `unknown` do not count.
+    """
     other = next_plan(tried, objective, "", tol=tol)
-    return np.inf if other is None else forecast(other[0], objective, tol).passes
+    if other is None:
+        return np.inf
+    found = forecast(other[0], objective, tol)
+    return found.passes if unknown or not is_unknown(found) else np.inf

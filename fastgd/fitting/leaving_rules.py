@@ -172,8 +172,9 @@ class Slow(LeavingRule):
     Parameters
     ----------
     tol : float
-    other : float
-        What the other plan takes, in passes' worth of time.
+    other : float, or callable
+        What the other plan takes, in passes' worth of time; a callable is asked once there is a
+        pace, for the answer may read rows.
     more : float
         What an iteration takes beside its passes, in that unit.
     unit : callable
@@ -181,11 +182,13 @@ class Slow(LeavingRule):
     forecast : float
         What it takes, in that unit, before which this plan is not looked at.
     so_far : callable, optional
-        In place of `more`: what all iterations took beside their passes.
+        In place of `more`: what all iterations took beside their passes.  Then the pace is not
+        trusted before `TRIED` of what the other plan takes is spent.
     """
 
     CHECKS = 4
     LEAST = 10
+    TRIED = 0.25
     needs_point = False
 
     def __init__(self, tol, other, more, unit=abs, forecast=0.0, so_far=None):
@@ -201,7 +204,10 @@ class Slow(LeavingRule):
         last = batch[-2 * self.CHECKS - 1 :]
         if len(batch) < max(self.LEAST, 2 * self.CHECKS + 1) or last[0] != last[-1]:
             return None
-        return StopReason.PLATEAU if self.left(history) > self.other else None
+        other = self.other() if callable(self.other) else self.other
+        if self.so_far is not None and passes[-1] + self.so_far() < self.TRIED * other:
+            return None
+        return StopReason.PLATEAU if self.left(history) > other else None
 
     def to_go(self, history):
         """What is left at its own pace; 0 where falls have grown of late, which no pace tells."""

@@ -290,3 +290,12 @@ def test_a_pace_is_in_what_was_counted_beside_passes():
     for forecast, found in ((spent, StopReason.PLATEAU), (spent + 1.0, None)):
         slow = Slow(1e-4, 50.0, 0.0, forecast=forecast, so_far=lambda: 36.0)
         assert slow.check(history) is found
+    # A quarter of what the other one takes is to be spent, and nobody is asked before a pace.
+    asked = []
+    for other, found in ((4.0 * spent, StopReason.PLATEAU), (4.0 * spent + 1.0, None)):
+        slow = Slow(1e-4, lambda told=other: asked.append(told) or told, 0.0, so_far=lambda: 36.0)
+        slow.left = lambda history: 1e9
+        assert slow.check({name: one[:9] for name, one in history.items()}) is None
+        assert not asked
+        assert slow.check(history) is found
+        asked.clear()

@@ -234,13 +234,14 @@ class Sdca(Solver):
             else "the loss is not smooth, and each row's dual variable gets the best step for it"
         )
         if F.loss_smooth:
-            least = FEWEST_VISITS * share_of_digits(tol) * visit_cost(F)
-            passes = least if best <= least else dual_passes(F, tol)
             # With an L1 part most runs on a working set of columns are there sooner; what nobody
             # can tell is left to accelerated descent.
             little = F.l1 <= LITTLE_L1 * F.l2 and F.n_active < F.n_features
+            more = 1.0
             if F.l1 > 0.0:
-                passes *= MORE_WITH_LITTLE_L1 if little else MORE_WITH_L1
+                more = MORE_WITH_LITTLE_L1 if little else MORE_WITH_L1
+            least = more * FEWEST_VISITS * share_of_digits(tol) * visit_cost(F)
+            passes = least if best <= least else more * dual_passes(F, tol)
             pays = F.l1 == 0.0 or passes < LAST_RESORT
             return Forecast(passes if pays else np.inf, reason, last=F.l1 > 0.0 and not little)
         pays = row_coupling(F) <= MOST_COUPLED or _visits_of_free_rows(F) < LAST_RESORT
