@@ -106,7 +106,7 @@ def counted(problem, most=np.inf):
 def _count_passes(put, count):
     def of_meter(before):
         def counted(self, passes=1.0):
-            if self._whole is None:
+            if self._parent is None:
                 count.add_pass(passes * getattr(self, "worth", 1.0))
             before(self, passes)
 

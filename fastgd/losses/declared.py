@@ -40,7 +40,7 @@ def _is_number(value):
 
 
 def _is_truth(value):
-    return isinstance(value, bool | np.bool_)
+    return isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1))
 
 
 TRUTH = _is_truth, "True or False"

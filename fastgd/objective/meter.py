@@ -11,10 +11,10 @@ class Meter:
 
     Parameters
     ----------
-    whole : Meter, optional
+    parent : Meter, optional
         Of the objective of all rows and columns.
     share : float
-        What a pass counted here is of one of `whole`.
+        What a pass counted here is of one of `parent`.
 
     Examples
     --------
@@ -26,12 +26,12 @@ class Meter:
     (1.5, 0.375)
     """
 
-    def __init__(self, whole=None, share=1.0):
+    def __init__(self, parent=None, share=1.0):
         self.passes = 0.0
-        self._whole, self._share = whole, share
+        self._parent, self._share = parent, share
 
     def count(self, passes=1.0):
         """Count what has been read, as a share of all rows or a number of passes over them."""
         self.passes += passes
-        if self._whole is not None:
-            self._whole.count(self._share * passes)
+        if self._parent is not None:
+            self._parent.count(self._share * passes)

@@ -251,7 +251,8 @@ class Solver:
     random : bool
         Whether its steps look at some of the rows, in random order.
     begins_on_samples : tuple of str
-        Kinds of X (`Rows.location`) of which its batch grows by itself where there are enough rows.
+        Locations of X (`Rows.location`) at which its batch grows by itself where there are enough
+        rows.
     reads : {"rows", "blocks", "sums"}
         What it asks of X: rows in any order, which have to be in memory; blocks, one after the
         other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
