@@ -8,7 +8,6 @@ is held against it, so that a source that hands out other data is noticed.
 
 import copy
 import itertools
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +20,7 @@ from fastgd.data.far_columns import read_from
 from fastgd.data.readings import seen_of
 from fastgd.data.rows import DenseRows, moved_intercept
 from fastgd.data.sources import Block, Reading
+from fastgd.runtime.free_memory import free_memory
 from fastgd.runtime.heap import give_back
 
 # Shares of the memory that a fit may take: of a block, of which there are three at once (one is
@@ -33,24 +33,11 @@ MOST_BLOCK = 1 << 26
 # What blocks and their passes leave free in the allocator is given back after so many bytes: 40 of
 # 160 MB that a fit within 64 MB had taken.
 GIVEN_BACK = 1 << 25
-# Where the system does not say how much memory is free.
-UNKNOWN_MEMORY = 1 << 30
 
 
 def memory_of(given):
     """Bytes that a fit may take: as given, or a quarter of what is free."""
-    if given is not None:
-        return int(given)
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            free = next(line for line in lines if line.startswith("MemAvailable"))
-        return int(free.split()[1]) * 1024 // 4
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
-    except (AttributeError, OSError, ValueError):
-        return UNKNOWN_MEMORY
+    return int(given) if given is not None else free_memory() // 4
 
 
 def block_bytes(memory):
