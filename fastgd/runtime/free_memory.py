@@ -39,8 +39,8 @@ def _of_machine(root):
         return 4 * UNKNOWN
 
 
-# Of either version of control groups: the folder, the files of limit and use, and what of the use is
-# pages of files, which are given back.
+# Of either version of control groups: the folder, the files of limit and use, and what of the use
+# is pages of files, which are given back.
 VERSIONS = {
     "": ("", "memory.max", "memory.current", "inactive_file"),
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
