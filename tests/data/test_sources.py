@@ -121,6 +121,33 @@ def test_arrays_of_a_chunk_may_be_those_of_the_one_before(source, kind):
     np.testing.assert_array_equal(looked, [(f * X[0, 0], f * Y[0]) for f in (1.0, 2.0, 4.0)])
 
 
+@pytest.mark.parametrize("kind", [np.array, sp.csr_array])
+@pytest.mark.parametrize("holder", ["nobody", "local", "list", "view", "owner"])
+def test_chunks_that_nobody_else_has_are_not_copied(kind, holder):
+    places, kept = [], []
+
+    def made():
+        table, y = kind(X), Y.copy()
+        values = table.data if sp.issparse(table) else table
+        places.append(values.ctypes.data)
+        kept.extend({"list": [table], "view": [values[1:]], "owner": [table]}.get(holder, []))
+        return (table[:], y[:]) if holder == "owner" else (table, y)
+
+    def chunks():
+        for _ in range(3):
+            if holder == "local":
+                chunk = made()
+                yield chunk
+            else:
+                yield made()
+
+    found = [block.X for block in from_chunks(chunks).blocks(1e6)]
+    own = [(one.data if sp.issparse(one) else one).ctypes.data for one in found]
+    assert [a == b for a, b in zip(own, places, strict=True)] == [holder == "nobody"] * 3
+    for one in found:
+        np.testing.assert_array_equal(one.toarray() if sp.issparse(one) else one, X)
+
+
 def readings(source, n_bytes=1e6):
     return [(place, block, rows) for place, block, rows in checked_blocks(source, n_bytes)]
 
