@@ -193,23 +193,29 @@ class _Chunks(BlockSource):
                 "the factory of from_chunks must return an iterator of (X, y), got "
                 f"{type(chunks).__name__}"
             )
-        number = -1
+        number, usual = -1, ()
         for chunk in chunks:
             number += 1  # `enumerate` would hold on to the chunk
-            names = _names_of(chunk)
-            if number == 0:
-                usual = names
-                self.feature_names = None if names is None else np.asarray(names, dtype=object)
-            elif names != usual:
-                raise ValueError(
-                    f"chunk {number}: X has {_in_words(names, usual)}, chunk 0 has "
-                    f"{_in_words(usual, names)}; all chunks need the same columns in the same order"
-                )
-            block = _block_of(chunk, number)
+            names, block = _names_of(chunk, number), _block_of(chunk, number)
             del chunk  # or it would have the arrays, too
+            if block.X.shape[0] > 0:
+                usual = usual or (number, names)
+                self._check_names(number, names, *usual)
             ours = _is_ours(block)
             for first, piece in _cut(block, n_bytes):
                 yield number, first, piece, ours and piece is block
+
+    def _check_names(self, number, names, first, usual):
+        """Refuse names of columns that are not those of chunk `first`, the first with rows, which
+        are the source's.
+        """
+        if number == first:
+            self.feature_names = None if names is None else np.asarray(names, dtype=object)
+        elif names != usual:
+            raise ValueError(
+                f"chunk {number}: X has {_in_words(names, usual)}, chunk {first} has "
+                f"{_in_words(usual, names)}; all chunks need the same columns in the same order"
+            )
 
 
 class _Waiting:
@@ -389,11 +395,19 @@ class ArraySource(BlockSource):
             yield Block(np.array(X[own]), *(None if one is None else one[own] for one in beside))
 
 
-def _names_of(chunk):
+def _names_of(chunk, number):
     """The names of the columns of a chunk's X where it is a frame with names, else None."""
     X = chunk[0] if isinstance(chunk, tuple | list) and len(chunk) else chunk
     names = list(getattr(X, "columns", ())) if hasattr(X, "dtypes") else []
-    return names if names and all(isinstance(name, str) for name in names) else None
+    if not names or not all(isinstance(name, str) for name in names):
+        return None
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f"chunk {number}: X has {names.count(twice)} columns named {twice!r}; names of columns "
+            "have to be unique"
+        )
+    return names
 
 
 def _in_words(names, others):

@@ -13,6 +13,7 @@ from fastgd.data.sources import ArraySource, BlockSource
 from fastgd.estimators.refused_input import explained
 from fastgd.objective.survey import BESIDE, Surveyed, beside_of, joined, survey
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.threads import count_threads
 
 
@@ -127,7 +128,9 @@ def read_predictions(estimator, source) -> Read:
 
 
 def _check_columns(estimator, source, n_features):
-    """Raise ValueError where a source has other columns than those that were fitted."""
+    """Raise ValueError where a source has other columns than those that were fitted; warn where
+    only one of them has names.
+    """
     if n_features != estimator.n_features_in_:
         raise ValueError(
             f"the source has {n_features} features, but {type(estimator).__name__} is expecting "
@@ -140,6 +143,16 @@ def _check_columns(estimator, source, n_features):
             f"the source has a column {other[0]!r} where {other[1]!r} was fitted; its columns have "
             "to be the same, in the same order"
         )
+    # An encoding has looked for columns by their names.
+    if source.encoding is None and (names is None) != (fitted is None):
+        # In the words of scikit-learn about arrays.
+        kind = type(estimator).__name__
+        told = (
+            f"X does not have valid feature names, but {kind} was fitted with feature names"
+            if names is None
+            else f"X has feature names, but {kind} was fitted without feature names"
+        )
+        warn_at_call(told, UserWarning)
 
 
 def scored(estimator, source) -> Read:

@@ -247,3 +247,32 @@ def test_columns_of_frames_are_told_by_their_names():
 
     with pytest.raises(ValueError, match="columns of other names, or in another order"):
         GDRegressor().fit(from_chunks(later))
+
+
+def test_names_of_columns_are_those_of_the_first_chunk_with_rows():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=["age", "size"])
+    chunks = [(np.empty((0, 2)), Y[:0]), (frame, Y), (X[:0], Y[:0]), (frame, Y)]
+    model = GDRegressor().fit(from_chunks(lambda: chunks))
+    assert model.feature_names_in_.tolist() == ["age", "size"]
+    with pytest.raises(ValueError, match="chunk 4: X has no names, chunk 1 has 2 named columns"):
+        model.fit(from_chunks(lambda: [*chunks, (X, Y)]))
+    twice = frame.set_axis(["age", "age"], axis=1)
+    with pytest.raises(ValueError, match="chunk 0: X has 2 columns named 'age'; names of columns"):
+        model.fit(from_chunks(lambda: [(twice, Y)]))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_chunks_with_names_and_models_without_are_warned_of_as_in_memory(named):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=["age", "size"])
+    fitted, other = (frame, X) if named else (X, frame)
+    model = GDRegressor().fit(fitted, Y)
+    with pytest.warns(UserWarning, match="feature names") as in_memory:
+        usual = model.predict(other)
+    with pytest.warns(UserWarning, match="feature names") as caught:
+        found = model.predict(from_chunks(lambda: [other]))
+    assert [str(one.message) for one in caught] == [str(one.message) for one in in_memory]
+    assert caught[0].filename == __file__
+    np.testing.assert_allclose(found, usual)
+    model.predict(from_chunks(lambda: [fitted]))
