@@ -3,9 +3,10 @@
 Numbers are summed as the integers that their bits are: neighbours differ by 1, whatever their size,
 so that a column is looked at as closely beside one of 1e18 as by itself.  Each has a factor by its
 place, and sums are of lines of 8,192 numbers: another place shows, and sums of integers are the
-same in any order.  What was computed anew may be off by rounding.
+same in any order.  What was computed anew may be off by rounding, by 1e-12 in float64: 0 is 0 of
+either sign, but no other number, however small, and float32 has no bits to spare.
 
-A reading of 1,000,000 numbers takes 0.5 ms for it; sums of the numbers and of their squares, which
+A reading of 1,000,000 numbers takes 0.6 ms for it; sums of the numbers and of their squares, which
 see nothing beside 1e18, took 0.8.
 """
 
@@ -76,15 +77,15 @@ def seen_of(values):
         return Seen("labels", values.size, NOTHING, found)
     dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
     values = np.ascontiguousarray(values, dtype=dtype).reshape(-1)
-    bits = values.view(f"u{dtype.itemsize}")
-    sums = [_sums(bits[first : first + AT_ONCE]) for first in range(0, bits.size, AT_ONCE)]
-    return Seen(dtype.name, bits.size, np.concatenate(sums) if sums else NOTHING)
+    sums = [_sums(values[first : first + AT_ONCE]) for first in range(0, values.size, AT_ONCE)]
+    return Seen(dtype.name, values.size, np.concatenate(sums) if sums else NOTHING)
 
 
-def _sums(bits):
+def _sums(values):
     """Of each line, and of what is left."""
+    bits = (values + values.dtype.type(0.0)).view(f"u{values.itemsize}")  # -0.0 + 0.0 is 0.0
     if bits.itemsize == 8:
-        bits = bits >> ROUNDING
+        bits >>= ROUNDING
     whole = bits.size // LINE * LINE
     lines = np.einsum("ij,j->i", bits[:whole].reshape(-1, LINE), FACTORS)
     return np.append(lines, np.einsum("i,i->", bits[whole:], FACTORS[: bits.size - whole]))

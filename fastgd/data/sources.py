@@ -328,11 +328,12 @@ def from_chunks(factory: Callable[[], Iterable[Any]]) -> BlockSource:
     ----------
     factory : callable
         Returns a fresh iterator of `(X, y)`, `(X, y, sample_weight)` or `(X, y, sample_weight,
-        offset)` each time, or of `X` alone for predictions: the same rows in the same order.  Each
-        X is an array, a frame of numbers or a SciPy sparse matrix, (n_rows, n_features).  It is
-        called on a thread of its own, which reads one block ahead: connections to a database are
-        best opened in it.  Chunks are copied, but for those that nothing else refers to, and may be
-        in the same arrays each time; small ones are joined.
+        offset)` each time, or of `X` alone for predictions: the same rows in the same order,
+        float64 but for rounding by about 1e-12 of a number, zeros and float32 the same.  Each X is
+        an array, a frame of numbers or a SciPy sparse matrix, (n_rows, n_features).  It is called
+        on a thread of its own, which reads one block ahead: connections to a database are best
+        opened in it.  Chunks are copied, but for those that nothing else refers to, and may be in
+        the same arrays each time; small ones are joined.
 
     Returns
     -------

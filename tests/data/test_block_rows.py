@@ -90,3 +90,14 @@ def test_one_number_of_many_is_noticed_and_rounding_is_not():
     zeros[:100] = 1.0
     permuted = [np.random.default_rng(seed).permutation(zeros) for seed in range(200)]
     assert all(seen_of(zeros).differs(seen_of(one)) for one in permuted)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_zeros_of_either_sign_are_the_same(dtype):
+    values = ROWS.ravel().astype(dtype)
+    values[::3] = 0.0
+    signed = np.where(values == 0.0, dtype(-0.0), values)
+    assert np.signbit(signed[0])
+    assert not seen_of(values).differs(seen_of(signed))
+    signed[0] = 1e-17
+    assert seen_of(values).differs(seen_of(signed))
