@@ -16,6 +16,10 @@ from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
 from fastgd.objective.distances import unit_at
 
+# A forecast of the plan that would follow counts so many times where it is not sure: see `SURE` of
+# `fastgd.fitting.choose_solver`.
+DOUBTED = 3.0
+
 
 def rules_of_run(task, tried, solver, max_time):
     """Rules for the last of the plans that were `tried`, which `solver` carries out."""
@@ -149,7 +153,7 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
     if so_far is not None:
         # Runs are short where it is told by itself: asked at once, what few rows have in common
         # took 8 passes of 11.
-        known = functools.cache(lambda: _rival_passes(tried, F, tol, at_once))
+        known = functools.cache(lambda: _rival_passes(tried, F, tol, at_once, DOUBTED))
         return [Slow(tol, known, 0.0, _unit(F), least, so_far)]
     rival = _rival_passes(tried, F, tol, at_once)
     if rival == np.inf:
@@ -157,12 +161,14 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
     return [Slow(tol, rival, method.beside_passes(F), _unit(F), least)]
 
 
-def _rival_passes(tried, objective, tol, unknown=True):
-    """What the next plan takes, in passes' worth of time; inf where there is none, or nobody can
-    tell and the `unknown` do not count.
+def _rival_passes(tried, objective, tol, unknown=True, doubted=1.0):
+    """What the next plan takes, in passes' worth of time, `doubted` times that where its forecast
+    is not sure; inf where there is none, or nobody can tell and the `unknown` do not count.
     """
     other = next_plan(tried, objective, "", tol=tol)
     if other is None:
         return np.inf
     found = forecast(other[0], objective, tol)
-    return found.passes if unknown or not is_unknown(found) else np.inf
+    if is_unknown(found) and not unknown:
+        return np.inf
+    return found.passes if found.sure else doubted * found.passes
