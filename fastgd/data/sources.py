@@ -234,7 +234,7 @@ class _Waiting:
 
     def _empty(self):
         self.places, self.starts, self.beside = [], [], []
-        self.values, self.columns = _Growing(), _Growing()
+        self.values, self.columns = _GrowingVector(), _GrowingVector()
         self.n_rows = self.n_bytes = 0
         self.kind: Any = None
         self.only: Block | None = None
@@ -295,7 +295,7 @@ class _Waiting:
         return Block(X, *map(_concatenated, zip(*self.beside, strict=True)))
 
 
-class _Growing:
+class _GrowingVector:
     """Values one after the other in a vector."""
 
     def __init__(self):
