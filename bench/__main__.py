@@ -161,7 +161,7 @@ def main(arguments=None):
     if options.what == "compare":
         from . import against
 
-        return 1 if against.compare(*options.files) else 0
+        return 1 if against.compare(*map(against.read, options.files)) else 0
     if options.what == "certify":
         return 0 if _certify(options) else 1
     if options.what == "regret":
@@ -175,13 +175,25 @@ def main(arguments=None):
         from . import paired
 
         return 0 if paired.run(options.tree, cases=options.cases, rounds=options.rounds) else 1
-    path = measure(options)
-    if options.against and path:
-        from . import against
+    return _measured_against(options)
 
-        print()
-        against.compare(options.against, path)
-    return 0
+
+def _measured_against(options):
+    """Measure, and compare with the run that `--against` names; 1 where something got slower or
+    is lost.
+    """
+    from . import against
+
+    # The run may write the same file, and takes too long to find out then that it is no JSON.
+    before = against.read(options.against) if options.against else None
+    path = measure(options)
+    if before is None:
+        return 0
+    if path is None:
+        print("nothing was measured, so that nothing can be compared")
+        return 1
+    print()
+    return 1 if against.compare(before, against.read(path)) else 0
 
 
 def measure(options):
@@ -215,7 +227,10 @@ def measure(options):
     figures = measured.run(**arguments[options.what])
     from . import report
 
-    path = report.save(options.out, options.what, figures, measured.samples(figures))
+    samples = measured.samples(figures)
+    # With --data it is a part of what the command measures without.
+    tried = samples if names else None
+    path = report.save(options.out, options.what, figures, samples, tried)
     print(f"\n{path.name} written to", report.shown_path(options.out))
     return path
 
@@ -311,7 +326,7 @@ def smoke(options):
     ]
     options.accuracy = [1e-4, 1e-6]
     _suite(options)
-    against.compare(path, path)
+    against.compare(against.read(path), against.read(path))
     return 0
 
 

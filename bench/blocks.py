@@ -287,4 +287,4 @@ def _lines(figures):
 
 def samples(figures):
     """Seconds of each fit, for comparisons."""
-    return {name: [one["seconds"]] for name, one in figures["fits"].items()}
+    return {f"blocks fastgd {name}, s": [one["seconds"]] for name, one in figures["fits"].items()}

@@ -49,7 +49,7 @@ def run(rounds=5, rows=ROWS, processes=True):
 def samples(figures):
     """What a later run is compared with."""
     return {
-        f"{n} workers, {name}, s": one[name]
+        f"dask fastgd {n} workers, {name}, s": one[name]
         for n, one in figures["fits"].items()
         for name in ("seconds", "beyond")
     }

@@ -247,15 +247,20 @@ def samples(case, records, accuracies):
     found = {}
     for record in records:
         for accuracy in accuracies:
-            run = record.reach(accuracy)
+            run, name = record.reach(accuracy), _sample(case, record.name, accuracy)
             if run:
-                found[f"{case}: {record.name} to {accuracy:g}, s"] = run.seconds
-                found |= (
-                    {f"{case}: {record.name} to {accuracy:g}, passes": [run.passes]}
-                    if run.passes
-                    else {}
-                )
+                found[f"{name} s"] = run.seconds
+                found |= {f"{name} passes": [run.passes]} if run.passes else {}
     return found
+
+
+def tried(case, names, accuracies):
+    """Beginnings of the samples that these rivals have if they reach all accuracies."""
+    return [_sample(case, name, accuracy) for name in names for accuracy in accuracies]
+
+
+def _sample(case, name, accuracy):
+    return f"{case}: {name} to {accuracy:g},"
 
 
 def _finer(tol, decades):

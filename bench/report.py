@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info
 
+TIMES = "s", "ns"  # units of figures that have noise
+UNITS = *TIMES, "passes", "MB"
 PACKAGES = ("fastgd", "numba", "numpy", "scipy", "scikit-learn")
 RIVALS = (
     "celer",
@@ -149,15 +151,21 @@ def number(value, digits=3):
     return f"{value:.{digits}g}" if value < 1000 or not np.isfinite(value) else f"{value:.0f}"
 
 
-def save(folder, name, content, samples):
+def save(folder, name, content, samples, tried=None):
     """Write the date, the machine, the content and the samples as JSON; returns the path.
 
-    `samples` maps a name, which ends in its unit, to the values measured: what a later run is
-    compared with.
+    `samples` maps a name, which ends in its unit (`UNITS`) and holds the word fastgd where the
+    figure is fastgd's, to the values measured: what a later run is compared with. `tried` are the
+    beginnings of the names that this run tried to measure; all names where it is None.
     """
+    unknown = [name for name in samples if name.split()[-1] not in UNITS]
+    if unknown:
+        raise ValueError(f"names of samples end in one of {', '.join(UNITS)}, got {unknown}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     head = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
-    path.write_text(json.dumps(head | content | {"samples": samples}, indent=1))
+    content = head | content | {"samples": samples}
+    content |= {} if tried is None else {"tried": list(tried)}
+    path.write_text(json.dumps(content, indent=1))
     return path

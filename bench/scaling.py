@@ -166,7 +166,7 @@ def _draw(path, figures):
 
 def samples(figures):
     return {
-        f"scaling {name} {size['size']:,}, {threads} thread(s), s": values
+        f"scaling fastgd {name} {size['size']:,}, {threads} thread(s), s": values
         for name, found in figures["experiments"].items()
         for size in found
         for threads, values in size["seconds"].items()

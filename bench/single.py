@@ -7,7 +7,7 @@ import time
 
 from . import adapters, optimum, picture, problems, report, standings
 from .multinomial import objective_of
-from .race import Race, samples
+from .race import Race, samples, tried
 
 REPEATS = 5
 PASSES = 100  # of the plain objective, which every solver has the time for
@@ -79,7 +79,11 @@ def _tell(problem, race, seconds, options):
     print("\n" + "\n".join(standings.left_out(content)))
     name = re.sub(r"\W+", "_", f"{problem.name} {problem.loss}").strip("_")
     path = report.save(
-        options.out, name, content, samples(about["data"], records, options.accuracy)
+        options.out,
+        name,
+        content,
+        samples(about["data"], records, options.accuracy),
+        tried(about["data"], [record.name for record in records], options.accuracy),
     )
     drawn = picture.draw(path.with_suffix(".png"), problem, records, options.threads)
     print(

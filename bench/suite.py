@@ -60,10 +60,11 @@ def run(options):
         {"threads": options.threads, "accuracies": options.accuracy, "cases": {}},
         time.perf_counter(),
     )
-    samples = {}
+    samples, tried = {}, []
     path = None
     seconds = options.seconds
     for k, case in enumerate(cases):
+        tried += race.tried(case.name, [OURS], options.accuracy)
         try:
             problem = case.problem()
             report.progress(f"{case.name}: the optimum", k / len(cases))
@@ -85,9 +86,10 @@ def run(options):
         print(standings.line(found["row"]), flush=True)
         content["seconds"] = time.perf_counter() - begin
         samples |= found.pop("samples")
-        path = report.save(options.out, "suite", content, samples)
+        path = report.save(options.out, "suite", content, samples, tried)
     if path is None:
         return None
+    path = report.save(options.out, "suite", content, samples, tried)  # with the cases that failed
     content = json.loads(path.read_text())
     rows = [found["row"] for found in content["cases"].values()]
     table = standings.markdown(rows, content)

@@ -17,7 +17,7 @@ def test_calibrate_measures_every_shipped_cost(capsys):
         found = figures["costs"][name]
         assert (found["shipped"], found["unit"]) == (cost, cost.unit)
         assert np.isfinite(found["measured"]), name
-    assert set(calibrate.samples(figures)) >= {"calibrate ROW, ns a row"}
+    assert set(calibrate.samples(figures)) >= {"calibrate fastgd ROW a row, ns"}
 
 
 def test_what_calibrate_cannot_measure_stands_there_as_it_is_shipped():

@@ -38,7 +38,7 @@ def test_two_runs_are_compared(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split()[-2:] == ["2.00", "SLOWER"]
     assert "Not compared: 1 figures of the old run" in lines[-2]
-    assert lines[-1] == "1 of 2 got slower or larger by more than noise"
+    assert lines[-1] == "1 of 2 got slower or larger by more than noise, or are lost"
     assert main(["compare", str(paths[0]), str(paths[0])]) == 0
 
 
