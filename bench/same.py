@@ -4,7 +4,8 @@ Every problem of `same_problems` is fitted with the package of either tree, each
 own, on one thread. What moves code must leave every bit as it is. What merges numerics may change
 rounding, and then these bars hold: the passes of all fits together within 2 %; no fit by more than
 one iteration, nor by more passes than an iteration and its check take; no objective by more than
-tol in the unit of `suboptimality_`; no other reason to stop; nothing refused by one alone.
+tol in the unit of `suboptimality_`; no other reason to stop; no bound of a kind that is less sure,
+and none that is gone; nothing refused by one alone.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PROBLEMS = 200
 MOST_PASSES = 0.02  # of the old sum
+KINDS = "proof", "estimate", "stationarity", "none"  # of bounds, from the surest
 SLACK = 1e-9  # of counts of passes, which are sums of shares of the rows
 
 
@@ -144,9 +146,13 @@ def compare(old, new):
     numbers = ("objective_", "suboptimality_", "passes", "n_iter_", "stop_reason_", "bound_kind_")
     if not same:
         return "other"
-    # NaN is what nothing is known of, the same in both
-    alike = all(old[name] == new[name] or old[name] != old[name] for name in numbers)
+    alike = all(old[name] == new[name] or _both_unknown(old[name], new[name]) for name in numbers)
     return "same bits" if alike else "other"
+
+
+def _both_unknown(old, new):
+    """NaN is what nothing is known of, the same in both."""
+    return old != old and new != new
 
 
 def distance(old, new):
@@ -154,6 +160,8 @@ def distance(old, new):
     a, b = (np.append(one["coef_"].ravel(), one["intercept_"]) for one in (old, new))
     if a.shape != b.shape:
         return np.inf
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return 0.0 if a.tobytes() == b.tobytes() else np.inf
     return float(np.abs(a - b).max() / max(np.abs(a).max(), np.abs(b).max(), 1e-300))
 
 
@@ -166,11 +174,21 @@ def broken(tol, old, new):
         found.append("passes")
     # The unit of `suboptimality_`, up to the bound; fits begin at the null model or below it.
     unit = max(min(old["objective_"], new["objective_"]), 1e-4 * old["first"], 1e-300)
-    if abs(old["objective_"] - new["objective_"]) > tol * unit:
+    apart = abs(old["objective_"] - new["objective_"])  # NaN where one of them is
+    if not (apart <= tol * unit or _both_unknown(old["objective_"], new["objective_"])):
         found.append("objective")
+    if _less_known(old, new):
+        found.append("bound")
     if old["stop_reason_"] != new["stop_reason_"]:
         found.append("stop reason")
     return found
+
+
+def _less_known(old, new):
+    """Whether a proof became an estimate, or the bound became NaN."""
+    kinds = KINDS.index(old["bound_kind_"]), KINDS.index(new["bound_kind_"])
+    unknown = np.isnan([old["suboptimality_"], new["suboptimality_"]])
+    return kinds[1] > kinds[0] or bool(unknown[1] > unknown[0])
 
 
 def run(old_tree, new_tree=ROOT, problems=PROBLEMS, fits=None):

@@ -1,5 +1,6 @@
 """Two runs, and two trees of the package, beside each other: `against`, `same` and `paired`."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +73,38 @@ def test_what_is_slower_than_a_pass_allows():
     assert row[-1] == "SLOWER"
     assert ratio == pytest.approx(1.51)
     assert paired.judged("k", old, answers(0.5, 0.51, 0.52, passes=5.0))[0][-1] == "faster"
+    # A pass is granted where one more was taken
+    assert paired.judged("k", old, answers(1.2, 1.25, 1.3, passes=5.0))[0][-1] == "SLOWER"
     assert paired.judged("k", old, [{"refused": "too large"}] * 3)[1] is None
+
+
+def test_a_tree_that_refuses_or_compares_nothing_does_not_pass(monkeypatch, capsys):
+    """A new tree that raised in every fit, and a run without fits, had passed."""
+    good, bad = {"processor": 1.0, "passes": 5.0}, {"refused": "ValueError: no"}
+    answers = {"both": (good, good), "new": (good, bad), "old": (bad, good), "none": (bad, bad)}
+
+    class Named:
+        def __init__(self, name):
+            self.name = name
+
+        def request(self):
+            return self.name
+
+    def found(both, request, rounds):
+        return [[one] * 3 for one in answers[request]]
+
+    monkeypatch.setattr(paired.same, "sides", lambda *trees: contextlib.nullcontext())
+    monkeypatch.setattr(paired, "in_turn", found)
+
+    def passes(*names):
+        return paired.run(ROOT, fits=[Named(name) for name in names])
+
+    assert passes("both", "old", "none")
+    assert not passes("both", "new")
+    assert "REFUSED by the new one: ValueError: no" in capsys.readouterr().out
+    assert not passes("none")
+    assert not passes()
+    assert "NOTHING COMPARED" in capsys.readouterr().out
 
 
 def test_a_folder_without_the_package_is_refused(tmp_path):
@@ -114,6 +146,9 @@ def _found(**others):
         ({"objective_": 0.5 * (1 + 2e-4)}, ["objective"]),
         ({"objective_": 0.5 * (1 + 5e-5)}, []),
         ({"stop_reason_": "PLATEAU"}, ["stop reason"]),
+        ({"objective_": float("nan")}, ["objective"]),
+        ({"bound_kind_": "estimate"}, ["bound"]),
+        ({"bound_kind_": "none"}, ["bound"]),
     ],
 )
 def test_bars_of_the_same_models(other, words):
@@ -130,6 +165,12 @@ def test_what_is_the_same_bit_for_bit():
     one, negative = _found(), _found(intercept_=np.array([-0.0]))
     assert same.compare(one, _found(seconds=9.0)) == "same bits"
     assert same.compare(one, negative) == same.compare(one, _found(passes=101.0)) == "other"
+    known = _found(suboptimality_=1e-5)
+    assert same.compare(one, known) == same.compare(known, one) == "other"
+    assert same.broken(1e-4, one, known) == []
+    assert same.broken(1e-4, known, one) == ["bound"]
+    assert same.broken(1e-4, _found(bound_kind_="estimate"), one) == []
+    assert same.distance(one, _found(coef_=np.array([[1.0, np.nan]]))) == np.inf
     tally = same.Tally()
     tally.add("case", 1e-4, one, {"refused": "ValueError: no"})
     tally.add("case", 1e-4, {"refused": "ValueError: no"}, {"refused": "ValueError: never"})
