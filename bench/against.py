@@ -38,6 +38,7 @@ def read(path):
 
 def compare(before, after):
     """Print both runs side by side; returns the names that got slower, larger or are lost."""
+    _refuse_other_data(before, after)
     old, new = before["samples"], after["samples"]
     pairs = {
         name: (np.array(values), np.array(new[name]))
@@ -55,6 +56,18 @@ def compare(before, after):
     marked = [*gone, *(row[0] for row in measured if row[-1] in ("SLOWER", "MORE"))]
     print(f"{len(marked)} of {len(rows)} got slower or larger by more than noise, or are lost")
     return marked
+
+
+def _refuse_other_data(before, after):
+    """Seconds of real data say nothing about those of data that were made up in their place."""
+    kinds = before.get("data", {}), after.get("data", {})
+    apart = [name for name in kinds[0] if kinds[1].get(name, kinds[0][name]) != kinds[0][name]]
+    if apart:
+        told = ", ".join(f"{name} {kinds[0][name]} and {kinds[1][name]}" for name in apart)
+        raise SystemExit(
+            f"two runs on the same data can be compared; in the old one and the new one there were "
+            f"{told}: run one of them again, with FASTGD_DATA set alike"
+        )
 
 
 def speed_of_machine(pairs):

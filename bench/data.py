@@ -9,6 +9,9 @@ import scipy.sparse as sp
 
 from .generated import OWN, SHAPES, generated
 
+GENERATED, REAL = "generated", "real"
+USED = {}  # names of data sets that this process has read, and which of these they were
+
 FOLDER = Path(
     os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
 )
@@ -18,14 +21,33 @@ def load_all(data, **options):
     """X, y and what the data folder has beside them, by name; nothing for scikit-learn's data."""
     if data.startswith("sklearn:"):
         return *_of_sklearn(data.removeprefix("sklearn:")), {}
-    loader = folder_loader()
-    if loader is None or data in OWN:
-        return _generated(data, **options)
+    if is_generated(data):
+        found = _generated(data, **options)
+        note(data)
+        return found
     try:
-        found = loader(data, **options)
+        found = folder_loader()(data, **options)
     except KeyError as error:
         raise SystemExit(str(error.args[0])) from error
+    note(data)
     return *found[:2], found[3] if len(found) > 3 else {}
+
+
+def is_generated(data):
+    """Whether a name that is neither a file nor scikit-learn's stands for generated data."""
+    return data in OWN or folder_loader() is None
+
+
+def note(data):
+    """Record of which kind the data of this name are; a line the first time that others stand in
+    for the real ones.
+    """
+    if data.startswith("sklearn:") or Path(data).is_file():
+        return  # the same for everybody, or the user's own
+    kind = GENERATED if is_generated(data) else REAL
+    if kind == GENERATED and USED.get(data) != kind and data not in OWN:
+        print(f"{data}: generated data of its shape, for there is no data folder (FASTGD_DATA)")
+    USED[data] = kind
 
 
 def load(data, target=None, **options):

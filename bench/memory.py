@@ -11,11 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .data import folder_loader
+from .data import folder_loader, note
 from .report import columns, cores, progress
 
 VECTORS, MATRICES = 12, 6  # what a method may need in d: vectors, and where d is small, matrices
 MOST_FOR_MATRIX = 4000
+RANDOM = "dense", "small", "sparse"  # cases that are random numbers
 SLACK = 4.0  # MB: the resolution of a process's pages, the stacks of threads
 
 CHILD = """
@@ -68,7 +69,7 @@ def make(name):
 
     data, _, form = name.partition(" ")
     random = np.random.default_rng(0)
-    if data in ("dense", "small"):
+    if data in RANDOM[:2]:
         X = random.standard_normal((500_000 if data == "dense" else 2000, 40))
         y = np.sign(X[:, 0] + random.standard_normal(X.shape[0]))
     elif data == "sparse":
@@ -106,6 +107,9 @@ def run(names=None, threads=None):
     figures, rows = {}, []
     for case in names or cases:
         progress(f"memory: {case}")
+        data = case.partition(" ")[0]
+        if data not in RANDOM:
+            note(data)  # which a process of its own reads
         figures[case] = found = _child(case, threads or cores())
         rows.append(_row(case, found))
     progress("")

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from .data import USED
+
 TIMES = "s", "ns"  # units of figures that have noise
 UNITS = *TIMES, "passes", "MB"
 PACKAGES = ("fastgd", "numba", "numpy", "scipy", "scikit-learn")
@@ -156,7 +158,8 @@ def save(folder, name, content, samples, tried=None):
 
     `samples` maps a name, which ends in its unit (`UNITS`) and holds the word fastgd where the
     figure is fastgd's, to the values measured: what a later run is compared with. `tried` are the
-    beginnings of the names that this run tried to measure; all names where it is None.
+    beginnings of the names that this run tried to measure; all names where it is None. Which data
+    sets are real and which are generated is written beside them.
     """
     unknown = [name for name in samples if name.split()[-1] not in UNITS]
     if unknown:
@@ -165,7 +168,7 @@ def save(folder, name, content, samples, tried=None):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     head = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
-    content = head | content | {"samples": samples}
+    content = head | {"data": dict(USED)} | content | {"samples": samples}
     content |= {} if tried is None else {"tried": list(tried)}
     path.write_text(json.dumps(content, indent=1))
     return path

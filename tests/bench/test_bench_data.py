@@ -2,14 +2,41 @@
 folder of data.
 """
 
+import json
 import sys
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from bench import data, generated, problems, suite
+from bench import data, generated, problems, report, suite
+from bench.__main__ import main
 from bench.cases import CASES
+
+
+def test_which_data_are_generated_is_said_and_saved(tmp_path, monkeypatch, capsys):
+    """Nothing told seconds on generated data from those on real ones of the same name."""
+    monkeypatch.setattr(data, "FOLDER", tmp_path)
+    monkeypatch.setattr(data, "USED", {})
+    monkeypatch.setattr(report, "USED", data.USED)
+    for _ in range(2):
+        data.load("a9a", n=50)
+    data.load("even_columns", n=50)  # never anything else
+    data.load("sklearn:iris")
+    told = capsys.readouterr().out.splitlines()
+    assert told == ["a9a: generated data of its shape, for there is no data folder (FASTGD_DATA)"]
+    made = report.save(tmp_path, "made", {}, {})
+    assert json.loads(made.read_text())["data"] == {"a9a": "generated", "even_columns": "generated"}
+    load = "def load(name, n): return [[float(i)] for i in range(n)], list(range(n))"
+    (tmp_path / "load.py").write_text(load)
+    for name in ("a9a", "even_columns"):
+        data.load(name, n=50)
+    real = report.save(tmp_path, "real", {}, {})
+    assert json.loads(real.read_text())["data"] == {"a9a": "real", "even_columns": "generated"}
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit, match="there were a9a real and generated: run one of them"):
+        main(["compare", str(real), str(made)])
+    assert main(["compare", str(real), str(real)]) == 0
 
 
 @pytest.mark.parametrize("sparse", [False, True])

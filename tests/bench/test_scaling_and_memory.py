@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import memory, scaling
+from bench import data, memory, scaling
 
 
 def test_scaling_finds_the_slope():
@@ -21,7 +21,9 @@ def test_memory(capsys, monkeypatch):
         "solver": "newton",
     }
     monkeypatch.setattr(memory, "_child", lambda case, threads: dict(found))
+    monkeypatch.setattr(data, "USED", {})
     figures = memory.run(["own", "own F"], 1)
+    assert list(data.USED) == ["own"]  # which its processes read
     first, second = figures["cases"].values()
     assert (first["met"], second["met"], second["named"]) == (False, False, True)
     assert memory.samples(figures) == {
