@@ -31,7 +31,15 @@ def generated(name, n=None):
     if shape is None:
         return None
     X, y = shape.make(min(shape.n_rows, n or shape.n_rows), rng)
-    return X, y, shape.beside(y, rng)
+    return _of_short_indices(X), y, shape.beside(y, rng)
+
+
+def _of_short_indices(X):
+    """CSR with indices of 32 bits, as most of scikit-learn takes no others; dense X as it is."""
+    if not sp.issparse(X):
+        return X
+    indices, indptr = (part.astype(np.int32, copy=False) for part in (X.indices, X.indptr))
+    return sp.csr_array((X.data, indices, indptr), shape=X.shape)
 
 
 def dense(n_columns, decades, signs):

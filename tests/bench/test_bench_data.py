@@ -107,6 +107,7 @@ def test_generated_data_stand_in_for_the_data_folder(tmp_path, monkeypatch):
     X, y = data.load("flights", n=300)
     assert X.shape == (300, 497)
     assert X.format == "csr"
+    assert X.indices.dtype == X.indptr.dtype == np.int32  # SGDClassifier takes no longer ones
     X, y, beside = data.load_all("french_motor", n=3000)
     assert X.shape == (3000, 167)
     assert ((beside["claim_amount"] > 0.0) == (y > 0.0)).all()

@@ -63,10 +63,12 @@ def test_suite_and_its_reuse(tmp_path, capsys):
     ]
 
 
-def test_kernels_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
+def test_kernels_have_generated_data_where_there_are_no_others(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(data, "FOLDER", tmp_path)
-    assert kernels.run(["w8a"]) == {"epochs": [], "passes": []}
-    assert "w8a: skipped" in capsys.readouterr().out
+    monkeypatch.setattr(data, "USED", {})
+    found = kernels.run(["a9a"], rounds=1, rows=60)
+    assert [len(found[kind]) for kind in ("epochs", "passes")] == [2, 1]
+    assert "a9a: generated data of its shape" in capsys.readouterr().out
 
 
 def test_picture_without_answers(tmp_path):
