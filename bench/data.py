@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import re
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import scipy.sparse as sp
 
 from .generated import OWN, SHAPES, generated
 
+MAX_DENSE = 1e8  # values of X that a table becomes, 0.8 GB
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?")
 GENERATED, REAL = "generated", "real"
 USED = {}  # names of data sets that this process has read, and which of these they were
 
@@ -156,5 +160,39 @@ def _from_table(path, target):
             f"{path.name} has missing values in {', '.join(empty)}: fill them or drop the rows "
             "first"
         )
-    X = pandas.get_dummies(table.drop(columns=target))
-    return X.to_numpy(dtype=np.float64), table[target].to_numpy()
+    return _coded(pandas, path, table.drop(columns=target)), table[target].to_numpy()
+
+
+def _coded(pandas, path, table):
+    """Numbers as they are, then a column of 0 and 1 for each value of each column of text; CSR
+    where a dense X would have more than `MAX_DENSE` values.
+    """
+    dates = [str(name) for name in table.columns if _are_dates(table[name])]
+    if dates:
+        raise SystemExit(
+            f"{path.name} has dates in {', '.join(dates)}, which are neither numbers nor a few "
+            "kinds of text: write numbers in their place first (the days since one of them; "
+            "year, month and weekday as columns), or drop them"
+        )
+    text = table.select_dtypes(include=["object", "string", "category"])
+    levels = {name: pandas.Categorical(text[name]) for name in text.columns}
+    width = table.shape[1] - len(levels) + sum(len(one.categories) for one in levels.values())
+    if table.shape[0] * width <= MAX_DENSE:
+        return pandas.get_dummies(table).to_numpy(dtype=np.float64)
+    parts = [sp.csr_array(table.drop(columns=text.columns).to_numpy(dtype=np.float64))]
+    starts = np.arange(table.shape[0] + 1, dtype=np.int32)
+    for one in levels.values():
+        shape = table.shape[0], len(one.categories)
+        codes = one.codes.astype(np.int32)
+        parts.append(sp.csr_array((np.ones(shape[0]), codes, starts), shape=shape))
+    return sp.csr_array(sp.hstack(parts, format="csr"))
+
+
+def _are_dates(column):
+    """Whether a column of a table is of times, or of text all of which looks like dates."""
+    if column.dtype.kind in "mM":
+        return True
+    first = column.drop_duplicates().head(100)
+    return all(isinstance(value, str | date) for value in first) and all(
+        DATE.fullmatch(str(value)) for value in first
+    )

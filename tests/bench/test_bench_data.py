@@ -86,6 +86,37 @@ def test_users_tables(tmp_path, kind):
         problems.make_problem(str(path), "log_loss", target="sold")
 
 
+@pytest.mark.parametrize("day", ["2024-02-{}", "{}/02/2024", "2024-02-{} 10:00:00", "{}.2.24"])
+def test_dates_in_tables_are_refused_by_name(tmp_path, day):
+    """A column for each day came of a CSV, and a TypeError without the column's name of Parquet."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"day": [day.format(k) for k in range(10, 20)], "y": range(10)})
+    table.to_csv(tmp_path / "own.csv", index=False)
+    with pytest.raises(SystemExit, match=r"own.csv has dates in day, .*the days since"):
+        data.load(str(tmp_path / "own.csv"), "y")
+    table = table.assign(day=pandas.date_range("2024-02-10", periods=10))
+    with pytest.raises(SystemExit, match=r"dates in day, .*drop them"):
+        data._coded(pandas, tmp_path / "own.parquet", table)
+
+
+def test_text_of_very_many_levels_becomes_csr(tmp_path, monkeypatch):
+    """Dense, 100,000 rows with as many names took 80 GB."""
+    pandas = pytest.importorskip("pandas")
+    names = ["b", "a", "1.10", "b", "2024"]
+    table = pandas.DataFrame({"name": names, "size": [0.0, 1.0, 2.5, 3.0, 0.0], "y": range(5)})
+    table["again"] = table["name"].astype("category")
+    path = tmp_path / "own.csv"
+    table.to_csv(path, index=False)
+    dense, _ = data.load(str(path), "y")
+    monkeypatch.setattr(data, "MAX_DENSE", 10)
+    sparse, y = data.load(str(path), "y")
+    assert sparse.format == "csr"
+    np.testing.assert_array_equal(sparse.toarray(), dense)
+    assert dense.shape == (5, 9)
+    assert sparse.indices.dtype == np.int32
+    np.testing.assert_array_equal(y, np.arange(5))
+
+
 def test_tables_without_pandas(tmp_path, monkeypatch):
     (tmp_path / "own.csv").write_text("a,b\n1,2\n")
     monkeypatch.setitem(sys.modules, "pandas", None)
