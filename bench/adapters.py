@@ -14,7 +14,7 @@ from sklearn import linear_model, svm
 from .multinomial import objective_of
 from .problems import CLASSIFICATION, CORNERED, DEVIANCES, EPSILON, LOSSES, MULTINOMIAL
 from .rivals import Answer, Rival, choose_from, fitted, needs
-from .third_party import MOST_FOR_MATRIX, third_party_rivals
+from .third_party import MAX_FOR_MATRIX, third_party_rivals
 
 SAID_BY_L1_RATIO = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
 
@@ -238,7 +238,7 @@ def _sklearn_rivals():
             MULTINOMIAL,
             l1=solver == "saga",
             elastic_net=solver == "saga",
-            features=MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf,
+            features=MAX_FOR_MATRIX if solver == "newton-cholesky" else np.inf,
         )
         yield Rival(f"sklearn/LogisticRegression/{solver}", _logistic(solver), needed)
     for dual in (False, True):
@@ -269,12 +269,12 @@ def _sklearn_rivals():
             if solver in ("cholesky", "saga", "lsqr")
             else ""
         )
-        needed = needs("squared_error", dense=dense, features=MOST_FOR_MATRIX if direct else np.inf)
+        needed = needs("squared_error", dense=dense, features=MAX_FOR_MATRIX if direct else np.inf)
         yield Rival(
             f"sklearn/Ridge/{solver}", _ridge(solver), needed, "none" if direct else "iterations"
         )
     for solver in ("lbfgs", "newton-cholesky"):
-        most = MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf
+        most = MAX_FOR_MATRIX if solver == "newton-cholesky" else np.inf
         yield Rival(
             f"sklearn/deviance/{solver}", _deviance(solver), needs(*GENERALISED, features=most)
         )

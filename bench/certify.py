@@ -45,12 +45,12 @@ from . import concave_problems, exact, hard_problems, joint_problems, lowest, re
 from .stationary import Stationary
 
 ESTIMATORS = {True: GDClassifier, False: GDRegressor}  # by whether there are classes
-MOST_SECONDS = {"auto": 5.0, "tight": 3.0}  # of one fit
+MAX_SECONDS = {"auto": 5.0, "tight": 3.0}  # of one fit
 OTHERS_SECONDS = 2.0
 COMPILED = 0.3  # seconds of a fit from which on it is run again for its time, if it ran out of that
 ILL_CONDITIONED = 1e7
-MOST_SAVED = 3e5  # values of X that are saved with a finding
-MOST_FOR_CONDITION = 4e6  # values of X
+MAX_SAVED = 3e5  # values of X that are saved with a finding
+MAX_FOR_CONDITION = 4e6  # values of X
 EPS = float(np.finfo(float).eps)
 KINDS = (
     "false proof",
@@ -163,7 +163,7 @@ class Truth:
             else {"solver": "nesterov", "batch_size": "full"}
         )
         for setting in ({"solver": "auto"}, others):
-            one = fit(problem, setting, tol=1e-12, seconds=MOST_SECONDS["tight"])
+            one = fit(problem, setting, tol=1e-12, seconds=MAX_SECONDS["tight"])
             if one.value is not None:
                 yield one.value, f"{setting['solver']} to 1e-12", one.model
 
@@ -185,7 +185,7 @@ class Truth:
 def fit(problem, setting, tol=None, seconds=None):
     """One fit: its claims, its warnings, and F of the model that it returned."""
     kind = hard_problems.kind_of(setting)
-    seconds = seconds or MOST_SECONDS.get(kind, OTHERS_SECONDS)
+    seconds = seconds or MAX_SECONDS.get(kind, OTHERS_SECONDS)
     for again in (True, False):
         one, compiled = _fit_once(
             problem, setting, kind, problem.tol if tol is None else tol, seconds
@@ -412,7 +412,7 @@ def condition_number(problem):
     """Of the centred columns of unit length, without directions that are not there; None where X
     is too large.
     """
-    if problem.X.shape[0] * problem.X.shape[1] > MOST_FOR_CONDITION:
+    if problem.X.shape[0] * problem.X.shape[1] > MAX_FOR_CONDITION:
         return None
     X = np.asarray(problem.X.toarray() if sp.issparse(problem.X) else problem.X, dtype=np.float64)
     if problem.fit_intercept:
@@ -433,7 +433,7 @@ def _separable(problem, truth):
         z = np.array([exact.products(p.X, one)[0][0] for one in coef]) + intercept[:, None]
         if (_margins(p, z)[:, p.weights > 0.0] > 0.0).all():
             return True
-    if p.X.shape[0] * p.X.shape[1] * p.n_predictions**2 > lowest.MOST_FOR_PROGRAM:
+    if p.X.shape[0] * p.X.shape[1] * p.n_predictions**2 > lowest.MAX_FOR_PROGRAM:
         return truth.value.high <= 1e-3 * truth.constant
     F = lowest.Centred(p)
     A = np.column_stack([F.Z, np.ones(len(p.y))]) if p.fit_intercept else F.Z
@@ -593,7 +593,7 @@ def save(folder, problem, finding, why, settings):
         "data": problem.print_of_data(),
     }
     path.write_text(json.dumps(content, indent=1, default=float))
-    if problem.stored <= MOST_SAVED:
+    if problem.stored <= MAX_SAVED:
         problem.save(path.with_suffix(".npz"))
     return path
 

@@ -13,7 +13,7 @@ from . import exact, hard_problems
 from .hard_problems import IN_A_ROW, HardProblem
 
 FIRST = 2_000_000
-MOST_VALUES = 1e6  # of X
+MAX_VALUES = 1e6  # of X
 GAMMAS = {"mcp": (1.01, 1.5, 3.0, 30.0), "scad": (2.01, 3.7, 30.0)}
 
 
@@ -26,7 +26,7 @@ def make(seed, index):
     loss = hard_problems.loss_named(rng, name)
     while True:
         X, kinds = hard_problems.matrix_of(rng, storage, 2 if loss.classification else 1)
-        if (X.nnz if storage.startswith("csr") else X.size) <= MOST_VALUES:
+        if (X.nnz if storage.startswith("csr") else X.size) <= MAX_VALUES:
             break
     y = hard_problems.targets_of(rng, loss, hard_problems.score_of(rng, X))
     weights = hard_problems.weights_of(rng, y.size)

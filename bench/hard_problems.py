@@ -19,9 +19,9 @@ from . import exact, structures
 from .own_losses import Counts, Expectile
 
 IN_A_ROW = 8
-MOST_ROWS = 50_000
-MOST_COLUMNS = 20_000
-MOST_VALUES = 2e7
+MAX_ROWS = 50_000
+MAX_COLUMNS = 20_000
+MAX_VALUES = 2e7
 # Shares of the sizes n d (of sparse data: stored values), as powers of ten: most are small, for
 # fits of a few ms.
 SIZES = (
@@ -56,11 +56,11 @@ SPARSE = {"onehot": 1, "random": 1.5, "onehot beside raw": 2, "far beside onehot
 # What is other in the problem that a fit goes on from (`warm_start`).
 EARLIER = ("alpha", "columns", "rows", "targets")
 FORMS = 0.1  # share of a quadratic form, of the problems with an L2 part and without a structure
-MOST_FOR_FORM = 500  # columns: its eigenvalues are looked at
+MAX_FOR_FORM = 500  # columns: its eigenvalues are looked at
 # The built-in losses by the registry, and two of a user; the perceptron is a rule without a bound.
 OWN = {"expectile": Expectile, "counts": Counts}
 # of a far column, in units of its last place: below, nothing is left to be learned from it
-LEAST_SPREAD = 50.0
+MIN_SPREAD = 50.0
 
 
 @dataclass
@@ -245,7 +245,7 @@ def make(seed, index):
 
 def form_of(rng, X, penalty):
     """A quadratic form in place of the L2 part, for some of the problems that have one."""
-    share = FORMS if penalty in ("l2", "elasticnet") and X.shape[1] <= MOST_FOR_FORM else 0.0
+    share = FORMS if penalty in ("l2", "elasticnet") and X.shape[1] <= MAX_FOR_FORM else 0.0
     return structures.draw_form(rng, X.shape[1]) if rng.random() < share else {}
 
 
@@ -257,17 +257,15 @@ def one_of(rng, shares):
 def _shape(rng, least):
     """(values, rows), at least so many rows."""
     low, high = SIZES[rng.choice(len(SIZES), p=[share for _, share in SIZES])][0]
-    size = min(10.0 ** rng.uniform(low, high), MOST_VALUES)
-    return size, int(
-        np.clip(10.0 ** rng.uniform(0.0, np.log10(MOST_ROWS)), least, max(least, size))
-    )
+    size = min(10.0 ** rng.uniform(low, high), MAX_VALUES)
+    return size, int(np.clip(10.0 ** rng.uniform(0.0, np.log10(MAX_ROWS)), least, max(least, size)))
 
 
 def matrix_of(rng, storage, least):
     if storage.startswith("csr") and rng.random() < 0.8:
         return _sparse_matrix(rng, least)
     size, n = _shape(rng, least)
-    d = int(np.clip(size / n, 1, MOST_COLUMNS))
+    d = int(np.clip(size / n, 1, MAX_COLUMNS))
     X, kinds = _dense_columns(rng, n, d)
     return (sp.csr_array(X) if storage.startswith("csr") else X), kinds
 
@@ -305,7 +303,7 @@ def columns(rng, kind, n, m, there):
         means = 10.0 ** rng.uniform(3, 12, size=m) * rng.choice([-1.0, 1.0], size=m)
         spreads = np.maximum(
             10.0 ** -rng.uniform(1, 11, size=m) * np.abs(means),
-            LEAST_SPREAD * np.spacing(np.abs(means)),
+            MIN_SPREAD * np.spacing(np.abs(means)),
         )
         return means + spreads * (Z if rng.random() < 0.5 else rng.random((n, m)))
     if kind == "heavy":
@@ -334,8 +332,8 @@ def _sparse_matrix(rng, least):
     size, n = _shape(rng, least)
     a_row = max(1, int(size / n))
     if kind == "random":
-        d = int(np.clip(10.0 ** rng.uniform(0.0, np.log10(MOST_COLUMNS)), 1, MOST_COLUMNS))
-        count = min(n * min(a_row, d), int(MOST_VALUES))
+        d = int(np.clip(10.0 ** rng.uniform(0.0, np.log10(MAX_COLUMNS)), 1, MAX_COLUMNS))
+        count = min(n * min(a_row, d), int(MAX_VALUES))
         values = rng.choice(["one", "heavy", "normal"])
         Z = rng.normal(size=count)
         data = {"one": np.ones(count), "heavy": np.exp(rng.uniform(0.5, 4.0) * Z), "normal": Z}[

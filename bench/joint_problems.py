@@ -15,7 +15,7 @@ from . import hard_problems, structures
 from .hard_problems import IN_A_ROW, HardProblem
 
 FIRST = 1_000_000
-MOST_VALUES = 1e6  # of X, times predictions
+MAX_VALUES = 1e6  # of X, times predictions
 CLASSES = {3: 4, 4: 2, 10: 3, 30: 1}
 TARGETS = {1: 1, 2: 4, 3: 2, 8: 2}
 
@@ -42,7 +42,7 @@ def make(seed, index):
         X, kinds = hard_problems.matrix_of(rng, storage, 3)
         n, d = X.shape
         n_outputs = min(wanted, n) if several_classes else wanted
-        if (X.nnz if storage.startswith("csr") else X.size) * n_outputs <= MOST_VALUES:
+        if (X.nnz if storage.startswith("csr") else X.size) * n_outputs <= MAX_VALUES:
             break
     penalty, alpha, l1_ratio = hard_problems.penalty_of(rng, n)
     weights, structure = hard_problems.weights_of(rng, n), {}

@@ -15,10 +15,10 @@ import scipy.sparse as sp
 
 from . import exact, structures
 
-MOST_DENSE = 2e6  # values of X for the ways that form the centred columns
-MOST_FOR_NEWTON = 300  # columns
-MOST_FOR_PROGRAM = 2e4  # values of X for linear programs
-MOST_FOR_OTHERS = 5e5  # values of X, times predictions, for what is no plain elastic net: seconds
+MAX_DENSE = 2e6  # values of X for the ways that form the centred columns
+MAX_FOR_NEWTON = 300  # columns
+MAX_FOR_PROGRAM = 2e4  # values of X for linear programs
+MAX_FOR_OTHERS = 5e5  # values of X, times predictions, for what is no plain elastic net: seconds
 EPS = float(np.finfo(float).eps)
 NOTHING = 1e-290  # F of counts that are all 0 falls to it as the intercept does
 OPTIONS = {"maxiter": 400, "maxfun": 600, "ftol": 0.0, "gtol": 1e-13, "maxcor": 20}
@@ -34,7 +34,7 @@ class Centred:
     def __init__(self, problem):
         X = problem.X
         self.problem, self.weights = problem, problem.weights / problem.weights.sum()
-        self.dense = X.shape[0] * X.shape[1] <= MOST_DENSE
+        self.dense = X.shape[0] * X.shape[1] <= MAX_DENSE
         # Means are the first row and what is left, for the sum of the two need not be a float.
         self.means = np.zeros((2, X.shape[1]))
         if self.dense:
@@ -121,10 +121,10 @@ class Centred:
 
 def candidates(problem, starts):
     """(name, coef, intercept) of each way that applies; `starts` are the lowest models so far."""
-    if not sp.issparse(problem.X) and problem.X.size > MOST_DENSE:
+    if not sp.issparse(problem.X) and problem.X.size > MAX_DENSE:
         return
     plain = problem.n_predictions == 1 and not problem.structure
-    if not plain and np.prod(problem.X.shape) * problem.n_predictions > MOST_FOR_OTHERS:
+    if not plain and np.prod(problem.X.shape) * problem.n_predictions > MAX_FOR_OTHERS:
         return
     F = Centred(problem)
     for name, way in _ways(F).items():
@@ -221,7 +221,7 @@ def _program(F, starts):
     if (
         p.l2
         or name not in ("hinge", "quantile", "epsilon_insensitive")
-        or F.Z.size > MOST_FOR_PROGRAM
+        or F.Z.size > MAX_FOR_PROGRAM
     ):
         return
     n, d = F.Z.shape
@@ -306,7 +306,7 @@ def _newton(F, starts):
         if p.l1
         else np.ones(v.size, dtype=bool)
     )
-    if not 0 < free.sum() <= MOST_FOR_NEWTON:
+    if not 0 < free.sum() <= MAX_FOR_NEWTON:
         return
     linear = np.append(p.l1 * np.sign(v[:d]) / F.lengths, np.zeros(v.size - d))
     value, gradient = F.smooth(v)

@@ -15,7 +15,7 @@ from .data import folder_loader, note
 from .report import columns, cores, progress
 
 VECTORS, MATRICES = 12, 6  # what a method may need in d: vectors, and where d is small, matrices
-MOST_FOR_MATRIX = 4000
+MAX_FOR_MATRIX = 4000
 RANDOM = "dense", "small", "sparse"  # cases that are random numbers
 SLACK = 4.0  # MB: the resolution of a process's pages, the stacks of threads
 
@@ -151,7 +151,7 @@ def _row(case, found):
     """Cells of a case; adds to its figures what is allowed."""
     (n, d), X, peak = found["shape"], found["X"], max(found["peaks"])
     always = 0.1 * X + 4 * 8 * n / 1e6
-    in_d = (VECTORS * d + (MATRICES * d * d if d <= MOST_FOR_MATRIX else 0)) * 8 / 1e6
+    in_d = (VECTORS * d + (MATRICES * d * d if d <= MAX_FOR_MATRIX else 0)) * 8 / 1e6
     found["copied"] = case.endswith((" F", " strided")) and peak > always + in_d + SLACK
     found["named"] = (
         "copy" in found["plan"] or "copies" in found["plan"] or "copied" in found["plan"]

@@ -26,7 +26,7 @@ from .multinomial import best_constant, by_itself, objective_of, proved
 from .problems import CORNERED, MULTINOMIAL, NOT_CONVEX, SECANTS, PlainObjective, rounded
 from .rivals import Answer
 
-MOST_FOR_NEWTON = 2000  # beyond so many features the Hessian is not formed
+MAX_FOR_NEWTON = 2000  # beyond so many features the Hessian is not formed
 AT_CORNER = 1e-6  # a row's distance from its corner that is rounding and what LIBLINEAR leaves
 ROWS_READ = 1000  # of which the cache knows the data
 CACHED = "optimum", "constant", "reference", "uncertainty"
@@ -106,7 +106,7 @@ def _solve(problem):
 def _multinomial(problem):
     F = objective_of(problem)
     start, problem.constant = best_constant(F)
-    if start.size > MOST_FOR_NEWTON and problem.l2 > 0.0:
+    if start.size > MAX_FOR_NEWTON and problem.l2 > 0.0:
         problem.optimum, gap = _proved_multinomial(F)
         _tell(problem, "fastgd", gap)
         return
@@ -228,7 +228,7 @@ def _at_corners(problem, z, u):
     c, share = t - s * z, u / s
     corner = np.flatnonzero((share > 0.0) & (share < 1.0))
     first, group = _different(problem.X[corner], s[corner], c[corner])
-    if not 0 < first.size <= min(4 * problem.shape[1] + 4, MOST_FOR_NEWTON):
+    if not 0 < first.size <= min(4 * problem.shape[1] + 4, MAX_FOR_NEWTON):
         return None
     one = corner[first]
     share, n, X, s_corner = (share >= 1.0) * 1.0, problem.y.size, problem.X[one], s[one]
@@ -267,7 +267,7 @@ def _by_itself(F, start):
     curvature 1.
     """
     d, l1 = F.problem.shape[1], F.problem.l1
-    if start.size <= MOST_FOR_NEWTON and not l1:
+    if start.size <= MAX_FOR_NEWTON and not l1:
         H = F.hessian(start, np.full(F.problem.y.size, 1.0 / F.problem.y.size))
         scale = 1.0 / np.sqrt(np.maximum(H.diagonal(), 1e-300))
         values, vectors = scipy.linalg.eigh(scale[:, None] * H * scale)
@@ -364,7 +364,7 @@ def _step(F, v, gradient, secant=False):
         if secant
         else None
     )
-    way = _dense_step if v.size <= MOST_FOR_NEWTON else _iterative_step
+    way = _dense_step if v.size <= MAX_FOR_NEWTON else _iterative_step
     return way(F, v, gradient, weights)
 
 

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from .data import load, scaled, signs
 
-MOST_CLASSES = 1000  # more labels than that are numbers
+MAX_CLASSES = 1000  # more labels than that are numbers
 EPSILON = 0.1  # of huber and squared_epsilon_insensitive: the estimators' default
 
 
@@ -340,9 +340,9 @@ def make_problem(
     try:
         if loss == MULTINOMIAL:
             labels, y = np.unique(y, return_inverse=True)
-            if not 2 < labels.size <= MOST_CLASSES:
+            if not 2 < labels.size <= MAX_CLASSES:
                 raise SystemExit(
-                    f"multinomial takes 3 to {MOST_CLASSES} classes, got {labels.size}; for two "
+                    f"multinomial takes 3 to {MAX_CLASSES} classes, got {labels.size}; for two "
                     "of them --loss log_loss"
                 )
         y = signs(y) if loss in CLASSIFICATION else np.asarray(y, dtype=np.float64)

@@ -29,10 +29,10 @@ from .operations import TooMuch, counted
 
 TOLS = 1e-2, 1e-4, 1e-6
 BEYOND = 3.0  # times what `auto` did a solver may do
-MOST_SECONDS = 60.0  # of a fit
+MAX_SECONDS = 60.0  # of a fit
 GRACE = 2e-3  # seconds that are added to both sides
 LONG = 1.0
-MOST_ITERATIONS = 1_000_000
+MAX_ITERATIONS = 1_000_000
 # Beyond so many columns or rows a matrix of them is not asked for: it would be 3 GB.
 WIDEST = 20_000
 WORST = 20
@@ -172,13 +172,13 @@ def fitted(problem, tol, solver, batch):
         "l1_ratio": p.l1_ratio,
         "fit_intercept": p.fit_intercept,
         "tol": tol,
-        "max_time": MOST_SECONDS,
+        "max_time": MAX_SECONDS,
         "random_state": 0,
         "n_jobs": 1,
     }
     if solver is not None:
         name = solver.rule_name or solver.name
-        settings |= {"solver": name, "batch_size": batch, "max_iter": MOST_ITERATIONS}
+        settings |= {"solver": name, "batch_size": batch, "max_iter": MAX_ITERATIONS}
     model = (GDClassifier if p.classification else GDRegressor)(**settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

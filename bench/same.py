@@ -25,7 +25,7 @@ from . import report, same_problems
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PROBLEMS = 200
-MOST_PASSES = 0.02  # of the old sum
+MAX_PASSES = 0.02  # of the old sum
 KINDS = "proof", "estimate", "stationarity", "none"  # of bounds, from the surest
 SLACK = 1e-9  # of counts of passes, which are sums of shares of the rows
 
@@ -129,7 +129,7 @@ class Tally:
     @property
     def holds(self):
         """Whether every bar holds."""
-        return not self.reasons and abs(self.ratio - 1.0) <= MOST_PASSES
+        return not self.reasons and abs(self.ratio - 1.0) <= MAX_PASSES
 
 
 def compare(old, new):
@@ -230,7 +230,7 @@ def table(tally):
         rows = [_row(*line) for line in sorted(tally.lines, key=lambda line: not line[2])]
         lines += ["", report.columns(rows, [*header, "stop_reason_", "broken"])]
     worst = [f"{reason}: {count}" for reason, count in tally.reasons.items()]
-    if abs(tally.ratio - 1.0) > MOST_PASSES:
+    if abs(tally.ratio - 1.0) > MAX_PASSES:
         worst.append(f"sum of passes: {tally.ratio:.4f}")
     lines += ["", *(f"BROKEN {line}" for line in worst)] if worst else ["every bar holds"]
     return "\n".join(lines)

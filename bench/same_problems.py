@@ -41,7 +41,7 @@ SMALL = {
     "linnerud": "GDRegressor",
 }
 # Random solvers are seeded; what is not there after so many iterations is compared as it is.
-MOST_ITERATIONS = {"full": 200, "rows": 30}
+MAX_ITERATIONS = {"full": 200, "rows": 30}
 
 
 @dataclass
@@ -106,10 +106,10 @@ def of_sklearn(names=tuple(SMALL)):
         {"penalty": "l1", "alpha": 1e-3},
         {"solver": "newton"},
         {"solver": "lbfgs"},
-        {"solver": "sdca", "max_iter": MOST_ITERATIONS["rows"]},
-        {"solver": "saga", "max_iter": MOST_ITERATIONS["rows"]},
-        {"solver": "gd", "batch_size": "full", "max_iter": MOST_ITERATIONS["full"]},
-        {"solver": "adam", "batch_size": 16, "max_iter": MOST_ITERATIONS["rows"]},
+        {"solver": "sdca", "max_iter": MAX_ITERATIONS["rows"]},
+        {"solver": "saga", "max_iter": MAX_ITERATIONS["rows"]},
+        {"solver": "gd", "batch_size": "full", "max_iter": MAX_ITERATIONS["full"]},
+        {"solver": "adam", "batch_size": 16, "max_iter": MAX_ITERATIONS["rows"]},
     ]
     for name in names:
         X, y = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
@@ -192,8 +192,8 @@ def _solver(rng, loss, penalty):
     """Half of the fits are as they come; the others name a solver that takes loss and penalty."""
     if loss in ("perceptron", "Squares") or rng.random() < 0.5:
         return {}
-    full = {"batch_size": "full", "max_iter": MOST_ITERATIONS["full"]}
-    rows = {"max_iter": MOST_ITERATIONS["rows"]}
+    full = {"batch_size": "full", "max_iter": MAX_ITERATIONS["full"]}
+    rows = {"max_iter": MAX_ITERATIONS["rows"]}
     able = [
         {"solver": "gd", **full},
         {"solver": "nesterov", **full},

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from .problems import DEVIANCES, MULTINOMIAL
 from .rivals import Answer, Rival, fitted, needs
 
-MOST_FOR_MATRIX = 5000  # features of a method that forms a d x d matrix
-MOST_FOR_DUAL = 60_000  # rows: one call on 581,012 raw ones took more than five minutes
+MAX_FOR_MATRIX = 5000  # features of a method that forms a d x d matrix
+MAX_FOR_DUAL = 60_000  # rows: one call on 581,012 raw ones took more than five minutes
 
 
 def third_party_rivals():
@@ -93,9 +93,9 @@ def _liblinear_rivals():
         with_l1 = needs(*l1, l2=False, l1=True, package="liblinear")
 
         def why_not(problem, needed=needed, with_l1=with_l1, l1=l1, dual=form == "dual"):
-            if dual and problem.shape[0] > MOST_FOR_DUAL:
+            if dual and problem.shape[0] > MAX_FOR_DUAL:
                 return (
-                    f"its iterations have no cap: at most {MOST_FOR_DUAL} rows; the same in "
+                    f"its iterations have no cap: at most {MAX_FOR_DUAL} rows; the same in "
                     "scikit-learn has one"
                 )
             return with_l1(problem) if problem.l1_ratio and l1 else needed(problem)
@@ -207,7 +207,7 @@ def _glum_rivals():
             l1=sparse,
             elastic_net=sparse,
             package="glum",
-            features=MOST_FOR_MATRIX if matrix else np.inf,
+            features=MAX_FOR_MATRIX if matrix else np.inf,
         )
         yield Rival(f"glum/{solver}", run, needed)
 

@@ -38,7 +38,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.
-MOST_SHIFTS = 8
+MAX_SHIFTS = 8
 # Dual variables up to here have squares.
 HUGE = 1e140
 
@@ -103,7 +103,7 @@ def balanced_duals(objective, predictions, moves, intercept, shift):
     """
     F, linear_map = objective, LinearMap(objective)
     excess = tiny = 0.0
-    for _ in range(MOST_SHIFTS):
+    for _ in range(MAX_SHIFTS):
         duals = np.empty(0)  # gone before there are others
         below, duals, curvature = linear_map.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept or not np.isfinite(below):

@@ -41,7 +41,7 @@ from fastgd.runtime.threads import map_ranges
 # A proof by products: the share of lambda^2 that may be slack, which makes the bound larger by a
 # tenth at most, and the most products it may take.
 SLACK = 0.1
-MOST_PRODUCTS = 200
+MAX_PRODUCTS = 200
 # An estimate by products: the share of the first residual's square that may be left, and the most
 # products.  Along what copies of a column differ by, a residual of 1e-5 was worth 2 % of F, and one
 # of 1e-9 8 % (Huber, 1,531 rows of 422 columns, SAGA: the estimate said 0.4 %).  A matrix leaves
@@ -172,7 +172,7 @@ def product_bound(F, v, value, gradient, enough):
     right = target(slice(F.size))
     system = ConjugateGradients(product, right, likely_inverse, overwrite_right=True)
     del right
-    for _ in range(MOST_PRODUCTS):
+    for _ in range(MAX_PRODUCTS):
         proved = known + sum(
             float(system.step[own] @ (target(own) + system.residual[own]))
             for own in _pieces(F.size)

@@ -48,7 +48,7 @@ from fastgd.objective.subset import reweighted
 # Cholesky factors are taken where rounding changes a matrix by no more than this share of itself,
 # which the bound makes up for: beyond it is wider by half of that, and eigenvectors, which take 35
 # times as long, tell more.
-MOST_DOUBT = 0.1
+MAX_DOUBT = 0.1
 # A rough r that is too large by less than this is mended by the next Newton step, which brings the
 # decrement down more.
 HOPELESS = 100.0
@@ -472,7 +472,7 @@ def _root_of_inverse(matrix, of_sums):
         return None
     inverse = lapack.dtrtri(lower, lower=1)[0]
     doubt = (EPS * size**2 + of_sums * math.sqrt(size)) * float((inverse**2).sum())
-    return inverse.T / math.sqrt(1.0 - doubt) if doubt <= MOST_DOUBT else None
+    return inverse.T / math.sqrt(1.0 - doubt) if doubt <= MAX_DOUBT else None
 
 
 def _largest_move(part, coef, intercept):

@@ -30,7 +30,7 @@ from fastgd.objective.cost_model import vector_pass_cost
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.vector_gram import hold_shifts
-from fastgd.runtime.threads import LEAST_PER_THREAD, map_ranges
+from fastgd.runtime.threads import MIN_PER_THREAD, map_ranges
 
 # Arithmetic of a matrix and of the longest row, in ns an unknown squared and row.
 PER_ROW = 0.05
@@ -145,7 +145,7 @@ def _greatest_of_part(part, columns):
     """The greatest squared norm over the rows of a part."""
     F, d = part, part.n_features
     n_values = F.rows.stored() * columns.shape[1]
-    ranges, cuts = F.ranges, coarser(F.range_cuts, 1 + n_values // LEAST_PER_THREAD)
+    ranges, cuts = F.ranges, coarser(F.range_cuts, 1 + n_values // MIN_PER_THREAD)
     largest = np.zeros(cuts.size - 1)
     length = max(16, VALUES // columns.shape[1])
 

@@ -21,7 +21,7 @@ QUICK = 1e-2
 # those of blocks, such as of a file that is missing.
 UNREACHED = "Unable to contact Actor's worker"
 # How often a round is tried again after a worker was lost.
-MOST_LOSSES = 20
+MAX_LOSSES = 20
 # Seconds between looks whether a worker that has not answered is still there.
 LOOK = 0.5
 # Seconds that a cluster without workers is given to start one.
@@ -128,7 +128,7 @@ class ClusterWorkers:
     def _everywhere(self, method, *arguments):
         """Answers by address.  Groups of a lost worker go to others, which are asked too."""
         answers: dict = {}
-        for _ in range(MOST_LOSSES):
+        for _ in range(MAX_LOSSES):
             found, lost = self._asked(
                 {
                     address: (method, *(self._own(address, one) for one in arguments))
@@ -141,7 +141,7 @@ class ClusterWorkers:
                 return answers
             for address in self._replace(lost):
                 answers.pop(address, None)
-        raise LostWorkersError(f"workers were lost {MOST_LOSSES} times in one round; given up")
+        raise LostWorkersError(f"workers were lost {MAX_LOSSES} times in one round; given up")
 
     def _asked(self, calls):
         """Answers of actors that are called all at once, by address, and who of them is lost."""
@@ -196,7 +196,7 @@ class ClusterWorkers:
     def _replace(self, lost):
         """Give the groups of lost workers to others; addresses of the actors that are new."""
         changed: set = set()
-        for _ in range(MOST_LOSSES):
+        for _ in range(MAX_LOSSES):
             if not lost:
                 return changed
             logger.warning("lost %s; its blocks are made again elsewhere", ", ".join(sorted(lost)))
@@ -210,7 +210,7 @@ class ClusterWorkers:
                     self._homes[number] = left[number % len(left)]
                     changed.add(self._homes[number])
             lost = self._hire(changed) or self._told(changed)
-        raise LostWorkersError(f"workers were lost {MOST_LOSSES} times in one round; given up")
+        raise LostWorkersError(f"workers were lost {MAX_LOSSES} times in one round; given up")
 
     def _left(self, lost):
         """Workers that are there, or come back soon: many are started anew where they die."""

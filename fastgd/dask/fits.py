@@ -22,7 +22,7 @@ from fastgd.dask.partitions import (
 )
 from fastgd.data.block_rows import SAMPLE, columns_in_words, listed
 from fastgd.data.check_parameters import as_weights
-from fastgd.data.far_columns import FAR, centers_of
+from fastgd.data.far_columns import FAR_RATIO, centers_of
 from fastgd.fitting.plan import Plans
 from fastgd.model_selection.base import PathSearch
 from fastgd.objective.moment_sums import (
@@ -30,15 +30,15 @@ from fastgd.objective.moment_sums import (
     lengths_of,
     moments_of,
 )
-from fastgd.objective.survey import BESIDE, SAMPLE_SEED, Surveyed
+from fastgd.objective.survey import PER_ROW, SAMPLE_SEED, Surveyed
 
 logger = logging.getLogger("fastgd")
 
 # Bytes of the sample, which has to come over the network: at the most, what is always drawn, and a
 # share of all.  400,000 rows of 50 columns, two workers: all that fits in 64 MB took 4 rounds and
 # 1.7 s, 16 MB 6 rounds and 1.3 s, 4 MB 7 rounds and 0.9 to 1.4 s.
-MOST_SAMPLE = 1 << 26
-LEAST_SAMPLE = 1 << 22
+MAX_SAMPLE = 1 << 26
+MIN_SAMPLE = 1 << 22
 SHARE = 1 / 8
 
 
@@ -140,18 +140,18 @@ def surveyed(workers, columns, estimator, here, memory):
     lengths = functools.partial(lengths_of, moments, first)
     rows = ClusterRows(workers, facts, groups, n_features, sparse, dtype, lengths)
     places = [one[0] for one in found]
-    beside = [
+    per_row = [
         gathered(name, [unpacked(one[4][k]) for one in found], places, here, first)
-        for k, name in enumerate(BESIDE)
+        for k, name in enumerate(PER_ROW)
     ]
-    if beside[0] is None:
+    if per_row[0] is None:
         raise ValueError("y is missing: fit needs targets, from sources of blocks as well")
-    weights = None if beside[1] is None else as_weights(beside[1], first)
-    wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
-    rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SAMPLE_SEED, weights)
+    weights = None if per_row[1] is None else as_weights(per_row[1], first)
+    wanted = max(SHARE * 8.0 * rows.stored(), MIN_SAMPLE)
+    rows.draw_sample(min(wanted, SAMPLE * memory, MAX_SAMPLE), SAMPLE_SEED, weights)
     rows.far = _far_columns(rows, moments) if estimator.fit_intercept else None
     rows.moments = moments
-    return Surveyed(rows, *beside)
+    return Surveyed(rows, *per_row)
 
 
 def columns_of(told):
@@ -178,7 +178,7 @@ def _far_columns(rows, moments):
     # to look at the sample took 20 of the 360 ms of the client in a fit to 400,000 rows.
     means = moments.means
     spread = np.sqrt(np.maximum(moments.mean_squares - means**2, 0.0))
-    likely = (moments.nonzero_shares == 1.0) & ~(np.abs(means) <= 0.5 * FAR * spread)
+    likely = (moments.nonzero_shares == 1.0) & ~(np.abs(means) <= 0.5 * FAR_RATIO * spread)
     return centers_of(rows.sample, means, likely) if likely.any() else None
 
 

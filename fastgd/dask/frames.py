@@ -64,18 +64,18 @@ class Frame(TableFile):
 
 
 class FrameSource(BlockSource):
-    """A frame as a source of one block, for a model that keeps an encoding, with y, weights and
-    offsets `beside` it.
+    """A frame as a source of one block, for a model that keeps an encoding; `per_row` are y,
+    weights and offsets.
     """
 
     lasting = True
 
-    def __init__(self, frame, place, beside):
-        self.frame, self._place, self.beside = frame, place, beside
+    def __init__(self, frame, place, per_row):
+        self.frame, self._place, self.per_row = frame, place, per_row
 
     def blocks(self, n_bytes):
         """The encoded frame, as the only block."""
-        yield Block(Frame(self.frame, self._place).encoded(self.encoding), *self.beside)
+        yield Block(Frame(self.frame, self._place).encoded(self.encoding), *self.per_row)
 
     def place(self, number, row):
         """What errors call the block."""
@@ -83,7 +83,7 @@ class FrameSource(BlockSource):
 
     def encoded_as(self, encoding):
         """The frame with the columns of a model."""
-        same = FrameSource(self.frame, self._place, self.beside)
+        same = FrameSource(self.frame, self._place, self.per_row)
         same.encoding = encoding
         return same
 

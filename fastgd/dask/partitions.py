@@ -9,7 +9,7 @@ from fastgd.data.check_parameters import refuse_masked
 from fastgd.objective.survey import joined
 
 # Blocks stay and are summed in groups of neighbours, so many at the most: as many workers can help.
-MOST_GROUPS = 1024
+MAX_GROUPS = 1024
 
 
 def require_dask():
@@ -70,7 +70,7 @@ def delayed_blocks(X, **columns):
         if heights is not None:
             check_length(one, name, sum(heights))
     together = delayed(_together, pure=False)
-    return [together(part, *beside) for part, *beside in zip(parts, *found, strict=True)], here
+    return [together(part, *per_row) for part, *per_row in zip(parts, *found, strict=True)], here
 
 
 def check_length(given, name, n_rows):
@@ -98,7 +98,7 @@ def gathered(name, parts, places, here, n_rows):
 
 def grouped(blocks):
     """Neighbouring blocks in groups, of about equal numbers: the same whatever the workers."""
-    count = min(len(blocks), MOST_GROUPS)
+    count = min(len(blocks), MAX_GROUPS)
     cuts = np.arange(count + 1) * len(blocks) // count
     return [blocks[a:b] for a, b in itertools.pairwise(cuts)]
 

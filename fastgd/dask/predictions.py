@@ -11,7 +11,7 @@ from fastgd.data.check_parameters import as_offset, only_given
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import read_predictions
 from fastgd.model_selection.base import PathSearch
-from fastgd.objective.survey import BESIDE, beside_of
+from fastgd.objective.survey import PER_ROW, checked_per_row
 
 
 def predict(estimator, X, offset=None):
@@ -69,11 +69,11 @@ def score(estimator, X, y=None, sample_weight=None, offset=None):
     found = [one for one in found if one is not None]
     if not found:
         raise ValueError("the blocks have no rows; at least one is needed")
-    places, linear, *beside = zip(*found, strict=True)
+    places, linear, *per_row = zip(*found, strict=True)
     scores = np.concatenate(linear)
     y, weights, offset = (
         gathered(name, parts, places, here, scores.shape[0])
-        for name, parts in zip(BESIDE, beside, strict=True)
+        for name, parts in zip(PER_ROW, per_row, strict=True)
     )
     if y is None:
         raise ValueError("y is missing: score needs targets")
@@ -84,16 +84,17 @@ def score(estimator, X, y=None, sample_weight=None, offset=None):
 
 def _linear_of(estimator, block, place):
     """Where a block is, X @ coef + intercept, and what belongs to its rows."""
-    X, *beside = block
+    X, *per_row = block
     if not isinstance(X, BlockSource) and X.shape[0] == 0:
         return None
-    X = as_features(X, place, estimator._encoding, beside)
+    X = as_features(X, place, estimator._encoding, per_row)
     if isinstance(X, BlockSource):
         return place, *read_predictions(estimator, X)
-    beside = [
-        beside_of(one, name, place, X.shape[0]) for name, one in zip(BESIDE, beside, strict=True)
+    per_row = [
+        checked_per_row(one, name, place, X.shape[0])
+        for name, one in zip(PER_ROW, per_row, strict=True)
     ]
-    return place, _named(place, estimator._linear, X), *beside
+    return place, _named(place, estimator._linear, X), *per_row
 
 
 def _lazily(estimator, method, X, offset):

@@ -17,7 +17,7 @@ from fastgd.data.sources import BlockSource
 from fastgd.data.targets import WeightedSamples
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_block
-from fastgd.objective.survey import BESIDE, beside_of, moments_of_block
+from fastgd.objective.survey import PER_ROW, checked_per_row, moments_of_block
 from fastgd.runtime.threads import count_threads
 
 # Bytes of the blocks that a source is read in.
@@ -140,8 +140,8 @@ class Shard:
         for number, blocks in readers.items():
             own = ([array[number][k] for array in arrays] for k in range(len(blocks)))
             results = (
-                work(on_block(template, rows, facts, samples), *arguments, *beside)
-                for (facts, rows, samples), beside in zip(blocks, own, strict=True)
+                work(on_block(template, rows, facts, samples), *arguments, *per_row)
+                for (facts, rows, samples), per_row in zip(blocks, own, strict=True)
             )
             if count:
                 found[number, number + 1] = added_in_order(results)
@@ -170,7 +170,7 @@ def _loaded(place, given, encoding):
     """(place, facts, rows, (y, sample_weight, offset)) of a block, or of all blocks of a source;
     those without rows are left out.
     """
-    for own, X, beside in _read(place, given, encoding):
+    for own, X, per_row in _read(place, given, encoding):
         if X.shape[0] == 0:
             continue
         try:
@@ -178,28 +178,29 @@ def _loaded(place, given, encoding):
         except (ValueError, TypeError) as error:
             raise ValueError(f"{own}: {error}") from None
         found = [
-            beside_of(one, name, own, X.shape[0]) for name, one in zip(BESIDE, beside, strict=True)
+            checked_per_row(one, name, own, X.shape[0])
+            for name, one in zip(PER_ROW, per_row, strict=True)
         ]
         yield own, facts_of(rows, 0), rows, found
 
 
 def _read(place, given, encoding):
-    X, *beside = given
+    X, *per_row = given
     if isinstance(X, BlockSource):
-        _refuse_beside(place, beside)
+        _refuse_per_row(place, per_row)
         for k, block in enumerate(X.encoded_as(encoding).blocks(BLOCK)):
             kept = block if X.lasting else block.copy()
             yield f"piece {k} of {place}", kept.X, kept[1:]
     elif is_frame(X):
         if len(X):
-            yield place, Frame(X, place).encoded(encoding), beside
+            yield place, Frame(X, place).encoded(encoding), per_row
     else:
-        yield place, as_array(X, place), beside
+        yield place, as_array(X, place), per_row
 
 
-def _refuse_beside(place, beside):
+def _refuse_per_row(place, per_row):
     """Raise ValueError where anything is given beside a source."""
-    if any(one is not None for one in beside):
+    if any(one is not None for one in per_row):
         raise ValueError(f"{place} is a source, which brings its own y, weights and offsets")
 
 
@@ -220,13 +221,13 @@ def as_array(X, place):
     return np.ascontiguousarray(X)
 
 
-def as_features(X, place, encoding, beside):
+def as_features(X, place, encoding, per_row):
     """A block in a form that a model predicts from: a frame by the encoding that it keeps, as a
-    source that brings what is `beside` it.
+    source that brings its `per_row` arrays.
     """
     if isinstance(X, BlockSource):
-        _refuse_beside(place, beside)
+        _refuse_per_row(place, per_row)
         return X
     if is_frame(X):
-        return X if encoding is None else FrameSource(X, place, beside)
+        return X if encoding is None else FrameSource(X, place, per_row)
     return as_array(X, place)

@@ -27,9 +27,9 @@ from fastgd.runtime.heap import give_back
 # worked on, one is ready, one is being read), and of the sample.
 BLOCK = 1.0 / 8.0
 SAMPLE = 1.0 / 4.0
-LEAST_BLOCK = 1 << 16
+MIN_BLOCK = 1 << 16
 # A block larger than this is read no faster.
-MOST_BLOCK = 1 << 26
+MAX_BLOCK = 1 << 26
 # What blocks and their passes leave free in the allocator is given back after so many bytes: 40 of
 # 160 MB that a fit within 64 MB had taken.
 GIVEN_BACK = 1 << 25
@@ -42,7 +42,7 @@ def memory_of(given):
 
 def block_bytes(memory):
     """Bytes of a block where a fit or a prediction may take so many in all."""
-    return int(np.clip(BLOCK * memory, LEAST_BLOCK, MOST_BLOCK))
+    return int(np.clip(BLOCK * memory, MIN_BLOCK, MAX_BLOCK))
 
 
 @dataclass

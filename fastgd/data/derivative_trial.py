@@ -21,7 +21,7 @@ APPROXIMATE = 1e-3
 AROUND_ZERO = (0.37, -1.7)
 AROUND_TARGET = (0.62, -1.3)
 # Targets beyond are too far from 0 for differences to resolve what is about them.
-FAR = 1e3
+MAX_TARGET = 1e3
 # Distances from there, in this order, between which the derivative of a convex loss never falls.
 ALONG = (-30.0, -10.0, -3.0, -1.3, -0.4, 0.3, 1.1, 4.0, 12.0, 40.0)
 # A fall of the derivative by such a share of its largest value is rounding.
@@ -31,7 +31,7 @@ NOTHING = 1e-9
 OF_DERIVATIVES = 1e-8
 OF_CURVATURES = 1e-13
 # Lines of the curvature of several predictions that methods for speed are compared with.
-MOST_LINES = 8
+MAX_LINES = 8
 # Methods with the first and the second derivative, of a `Loss` and of a `VectorLoss`.
 FIRST = ("derivative", "derivatives")
 SECOND = ("curvature", "curvature_product")
@@ -130,7 +130,7 @@ def _directions(loss, target, n_predictions):
         # Softmax changes most where scores go apart.
         apart = np.resize([1.0, -1.0], n_predictions)
         return [*_lines(loss, target, n_predictions), (np.zeros(n_predictions), apart, 0.0)]
-    near = (target,) if abs(target) <= FAR else ()
+    near = (target,) if abs(target) <= MAX_TARGET else ()
     return [(np.float64(0.0), np.float64(1.0), center) for center in (0.0, *near)]
 
 
@@ -171,7 +171,7 @@ def _shortcuts(loss, at, target):
     if type(loss).curvature_product is VectorLoss.curvature_product:
         return  # differences of derivatives, which are rounded by more than right methods are
     # Of 1,000 predictions all lines of the matrix took 4 s in plain Python.
-    lines = np.unique(np.linspace(0, size - 1, MOST_LINES).astype(int))
+    lines = np.unique(np.linspace(0, size - 1, MAX_LINES).astype(int))
     curvature, diagonal = np.zeros((lines.size, size)), np.zeros(size)
     for line, unit in zip(curvature, np.eye(size)[lines], strict=True):
         loss.curvature_product(at, target, unit, line)
@@ -249,7 +249,7 @@ def _try_prox(penalty, at, j, rate):
 def _lines(loss, target, n_predictions):
     """Triples (base, direction, t): the derivative is tried at base + t * direction."""
     if not isinstance(loss, VectorLoss):
-        near = np.add(target, AROUND_TARGET) if abs(target) <= FAR else ()
+        near = np.add(target, AROUND_TARGET) if abs(target) <= MAX_TARGET else ()
         return [(np.float64(0.0), np.float64(1.0), np.float64(at)) for at in (*AROUND_ZERO, *near)]
     # No two coordinates are alike.
     base, first = np.linspace(-0.9, 1.1, n_predictions), np.eye(1, n_predictions)[0]

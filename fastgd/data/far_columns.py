@@ -20,14 +20,14 @@ from fastgd.data.rows import CSRRows, ShiftedRows
 # 10.6, for which passes would read shifted rows with 10 here. Where s is below the last share of
 # |m|, the column is constant but for rounding, and stays a copy of the intercept: in
 # predictions the rounding of m times its coefficient would exceed all that it varies by.
-FAR = 30.0
+FAR_RATIO = 30.0
 CONSTANT = 1e-13
-# Rows, and values, of a first sample: only columns that are far in it, by half of `FAR`, are
+# Rows, and values, of a first sample: only columns that are far in it, by half of `FAR_RATIO`, are
 # measured in all rows. It has at least so many rows, and compressed columns have to be stored in
 # so many rows first.
 SAMPLE_ROWS = 256
 SAMPLE_VALUES = 1 << 16
-FEWEST_ROWS = 8
+MIN_ROWS = 8
 
 
 @np.errstate(all="ignore")  # values of 1e154 overflow in passing
@@ -55,14 +55,14 @@ def read_shifted(rows, samples):
     array([1000001.,       0.])
     """
     active = samples.active()
-    size = min(max(SAMPLE_VALUES // rows.shape()[1], FEWEST_ROWS), SAMPLE_ROWS, active.size)
+    size = min(max(SAMPLE_VALUES // rows.shape()[1], MIN_ROWS), SAMPLE_ROWS, active.size)
     chosen = active[np.arange(size) * active.size // size]
     columns, values = _without_zeros(rows, chosen)
     if columns.size == 0:
         return rows
     means = values.mean(axis=0)
     # Columns that are constant here may be far from 0 elsewhere.
-    near = np.abs(means) <= 0.5 * FAR * np.sqrt(np.square(values - means).mean(axis=0))
+    near = np.abs(means) <= 0.5 * FAR_RATIO * np.sqrt(np.square(values - means).mean(axis=0))
     columns, means = columns[~near], means[~near]
     far = _far(rows, samples, columns, means) if columns.size else near[:0]
     if not far.any():
@@ -116,7 +116,7 @@ def _without_zeros(rows, chosen):
         return columns, np.ascontiguousarray(values[:, columns])
     stored = [
         rows.columns[int(rows.starts[i]) : int(rows.starts[i + 1])]
-        for i in chosen[:FEWEST_ROWS].tolist()
+        for i in chosen[:MIN_ROWS].tolist()
     ]
     columns = functools.reduce(
         functools.partial(np.intersect1d, assume_unique=True), stored
@@ -147,7 +147,7 @@ def _far(rows, samples, columns, means):
     shift, square = sums / n_active
     spread = np.sqrt(np.maximum(square - shift**2, 0.0))
     size = np.abs(means + shift)
-    return full & (size > FAR * spread) & (spread > CONSTANT * size)
+    return full & (size > FAR_RATIO * spread) & (spread > CONSTANT * size)
 
 
 @np.errstate(all="ignore")
@@ -160,7 +160,7 @@ def centers_of(sample, means, full):
     table = np.asarray(table.toarray() if sp.issparse(table) else table, dtype=np.float64)
     spread = np.sqrt(np.square(table - means[columns]).mean(axis=0))
     size = np.abs(means[columns])
-    far = columns[(size > FAR * spread) & (spread > CONSTANT * size)]
+    far = columns[(size > FAR_RATIO * spread) & (spread > CONSTANT * size)]
     if far.size == 0:
         return None
     centers = np.zeros(means.size)
@@ -209,7 +209,7 @@ class FarColumns:
         shift, square = self._sums / self._n
         spread = np.sqrt(np.maximum(square - shift**2, 0.0))
         size = np.abs(self._means + shift)
-        far = (size > FAR * spread) & (spread > CONSTANT * size)
+        far = (size > FAR_RATIO * spread) & (spread > CONSTANT * size)
         if not far.any():
             return None
         centers = np.zeros(n_features)

@@ -23,7 +23,7 @@ FACTORS = np.random.default_rng(21).permutation(LINE).astype(np.uint64) + np.uin
 # by more where it is nearly 0.  So zeros and ones have no sum beyond 2^64 but for a factor of 2^24;
 # with all bits those that changed places had the same one by one chance in 4,096.
 ROUNDING = np.uint64(12)
-MOST_OFF = LINE * (LINE + 1) // 2
+MAX_OFF = LINE * (LINE + 1) // 2
 # Numbers that are summed at once, in the cache: 1 MB.
 AT_ONCE = 16 * LINE
 NOTHING = np.empty(0, np.uint64)
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
         if self[:2] != other[:2] or self.labels != other.labels:
             return True
         off = (self.sums - other.sums).view(np.int64)
-        most = MOST_OFF if self.kind == "float64" else 0
+        most = MAX_OFF if self.kind == "float64" else 0
         return bool(((off > most) | (off < -most)).any())
 
 

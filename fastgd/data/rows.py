@@ -18,7 +18,7 @@ from fastgd.runtime.memory import prefetch
 
 # Rows of one column that are read together where columns are what is contiguous (measured with 784
 # columns: 0.7 of the time of 27 rows at once).
-LEAST_OF_COLUMN = 512
+MIN_OF_COLUMN = 512
 # Columns are few where there are so many times as many as stored values: to number those that occur
 # takes the time of a few passes over the values.
 FEW_COLUMNS = 4
@@ -264,7 +264,7 @@ class StridedRows(Rows):
     @python_only
     def least_chunk(self):
         """Rows that a pass should take together at least."""
-        return LEAST_OF_COLUMN if self.row_step < self.column_step else 16
+        return MIN_OF_COLUMN if self.row_step < self.column_step else 16
 
     def dot(self, i, coef):
         return _row_loops.strided_dot(self.memory, i * self.row_step, self.column_step, coef)

@@ -233,7 +233,7 @@ class _Waiting:
         self._empty()
 
     def _empty(self):
-        self.places, self.starts, self.beside = [], [], []
+        self.places, self.starts, self.per_row = [], [], []
         self.values, self.columns = _GrowingVector(), _GrowingVector()
         self.n_rows = self.n_bytes = 0
         self.kind: Any = None
@@ -273,8 +273,8 @@ class _Waiting:
         yield block.pop()
 
     def _copy(self, block):
-        X, *beside = block
-        self.beside.append([None if one is None else np.array(one) for one in beside])
+        X, *per_row = block
+        self.per_row.append([None if one is None else np.array(one) for one in per_row])
         room = self.most_bytes // _bytes_of_value(X)
         if sp.issparse(X):
             self.starts.append(X.indptr[1 if self.starts else 0 :] + self.values.size)
@@ -292,7 +292,7 @@ class _Waiting:
             X = sp.csr_array(own, shape=shape)
         else:
             X = values.reshape(shape)
-        return Block(X, *map(_concatenated, zip(*self.beside, strict=True)))
+        return Block(X, *map(_concatenated, zip(*self.per_row, strict=True)))
 
 
 class _GrowingVector:
@@ -389,11 +389,11 @@ class ArraySource(BlockSource):
 
     def blocks(self, n_bytes):
         """Copies of so many rows at a time."""
-        X, *beside = self.arrays
+        X, *per_row = self.arrays
         step = max(int(n_bytes // max(X.shape[1] * max(X.itemsize, 8), 1)), 1)
         for first in range(0, X.shape[0], step):
             own = slice(first, first + step)
-            yield Block(np.array(X[own]), *(None if one is None else one[own] for one in beside))
+            yield Block(np.array(X[own]), *(None if one is None else one[own] for one in per_row))
 
 
 def _names_of(chunk, number):
@@ -431,7 +431,7 @@ def _block_of(chunk, number):
         )
     for name, one in zip(Block._fields, given, strict=False):
         refuse_masked(one, f"chunk {number}: {name}")
-    X, *beside = given
+    X, *per_row = given
     if sp.issparse(X):
         check_structure(X, f"chunk {number}: X")  # before SciPy follows it
         X = sp.csr_array(X)
@@ -445,7 +445,7 @@ def _block_of(chunk, number):
             raise ValueError(
                 f"chunk {number}: X must have two dimensions, rows and columns, got shape {X.shape}"
             )
-    found = [None if one is None else np.asarray(one) for one in beside]
+    found = [None if one is None else np.asarray(one) for one in per_row]
     for name, one in zip(Block._fields[1:], found, strict=False):
         if one is not None and one.shape[:1] != X.shape[:1]:
             raise ValueError(
@@ -496,7 +496,7 @@ def _floats_of(objects, number):
 
 def _cut(block, n_bytes):
     """The block, or pieces of it that are not larger than that, with their first rows."""
-    X, *beside = block
+    X, *per_row = block
     n = X.shape[0]
     count = max(-(-_size(X) // n_bytes), 1)
     if count == 1:
@@ -505,7 +505,7 @@ def _cut(block, n_bytes):
     step = max(-(-n // count), 1)
     for first in range(0, n, step):
         own = slice(first, first + step)
-        yield first, Block(X[own], *(None if one is None else one[own] for one in beside))
+        yield first, Block(X[own], *(None if one is None else one[own] for one in per_row))
 
 
 def _size(X):
@@ -523,7 +523,7 @@ def _kind(block):
     """What chunks have in common that can be joined without a change to what they hold: the dtypes
     of X and of its indices, and whether what is beside it is numbers.
     """
-    X, *beside = block
+    X, *per_row = block
     return (
         sp.issparse(X),
         X.shape[1],
@@ -531,6 +531,6 @@ def _kind(block):
         X.indices.dtype if sp.issparse(X) else None,
         *(
             one if one is None else (one.dtype.kind in "fiub" or one.dtype.kind, one.shape[1:])
-            for one in beside
+            for one in per_row
         ),
     )

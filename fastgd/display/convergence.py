@@ -28,7 +28,7 @@ REMEDIES = {
     "prequential": "give forget, and call partial_fit more than once",
 }
 # With more checks than this a line has markers at about so many places, evenly spaced.
-MOST_MARKERS = 15
+MAX_MARKERS = 15
 
 
 @public
@@ -211,8 +211,8 @@ class ConvergenceDisplay:
         own = look(curve.style)
         if curve.at_most:
             own["marker"] = "v"
-        if curve.x.size > MOST_MARKERS:
-            own["markevery"] = 1.0 / MOST_MARKERS
+        if curve.x.size > MAX_MARKERS:
+            own["markevery"] = 1.0 / MAX_MARKERS
         own = {**own, "label": curve.label, **line_kw}
         self.lines_ += self.ax_.plot(curve.x, curve.y, **own)
         if curve.star.any():

@@ -254,9 +254,9 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         seeds = self._seeds(rng, states)
         starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
         if resumption is not None:
-            beside = {"coef_init": coef_init, "intercept_init": intercept_init}
-            beside |= dict(zip(OF_VALIDATION, validation, strict=True))
-            data = {"X": rows, "y": y, **of_samples(samples[0]), **beside}
+            started = {"coef_init": coef_init, "intercept_init": intercept_init}
+            started |= dict(zip(OF_VALIDATION, validation, strict=True))
+            data = {"X": rows, "y": y, **of_samples(samples[0]), **started}
             runs = resumption.checkpoint(data, seeds, starts, states)
             task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, found.sample_weight, n_targets)

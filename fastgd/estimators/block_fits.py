@@ -11,7 +11,7 @@ from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
 from fastgd.data.check_parameters import as_offset
 from fastgd.data.sources import ArraySource, BlockSource
 from fastgd.estimators.refused_input import explained
-from fastgd.objective.survey import BESIDE, Surveyed, beside_of, joined, survey
+from fastgd.objective.survey import PER_ROW, Surveyed, checked_per_row, joined, survey
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.threads import count_threads
@@ -107,7 +107,7 @@ def read_predictions(estimator, source) -> Read:
     """
     check_is_fitted(estimator)
     source = source.encoded_as(estimator._encoding)
-    beside: dict[str, list] = {name: [] for name in BESIDE}
+    per_row: dict[str, list] = {name: [] for name in PER_ROW}
     linear: list[np.ndarray] = []
     places: list[str] = []
     n_bytes = block_bytes(memory_of(estimator.memory))
@@ -116,12 +116,12 @@ def read_predictions(estimator, source) -> Read:
             _check_columns(estimator, source, rows.shape()[1])
         linear.append(estimator._linear_of(rows.matrix() if rows.sparse else rows.values))
         places.append(place)
-        for name, parts in beside.items():
-            parts.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
+        for name, parts in per_row.items():
+            parts.append(checked_per_row(getattr(block, name), name, place, rows.shape()[0]))
     if not linear:
         raise ValueError("the source has no rows; at least one is needed")
     scores = np.concatenate(linear)
-    y, weights, offset = (joined(*pair, places) for pair in beside.items())
+    y, weights, offset = (joined(*pair, places) for pair in per_row.items())
     if offset is not None:
         offset = as_offset(offset, len(scores))
     return Read(scores, y, weights, offset)

@@ -9,7 +9,14 @@ from sklearn.utils import check_random_state
 
 from fastgd.data.block_rows import memory_of
 from fastgd.data.digest import digest
-from fastgd.fitting.checkpoint import FORMAT, Checkpoint, beside, instead, read, version_of_files
+from fastgd.fitting.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    instead,
+    read,
+    unfinished,
+    version_of_files,
+)
 from fastgd.runtime.component import Component
 from fastgd.runtime.fingerprint import current_stamp, is_ours
 
@@ -172,8 +179,8 @@ def check_writable(path):
         what = "is a folder" if os.path.isdir(path) else f"needs a folder {folder!r}"
         raise ValueError(f"checkpoint={path!r} {what}; give the path of a file")
     try:
-        with open(beside(path), "wb"):
+        with open(unfinished(path), "wb"):
             pass
-        os.unlink(beside(path))
+        os.unlink(unfinished(path))
     except OSError as error:
         raise ValueError(f"checkpoint={path!r} cannot be written: {error}") from error

@@ -56,7 +56,7 @@ from fastgd.fitting.task import KeptRun, Run
 from fastgd.runtime.array_shapes import WrongArray
 
 FORMAT = "fastgd checkpoint"
-VERSION = 4
+VERSION = 5
 HEADER = "checkpoint.json"
 # What `begin` has of each target.
 OF_TARGETS = "seeds", "starts", "states"
@@ -158,7 +158,7 @@ class Checkpoint:
 
     def remove(self):
         """Remove the file: the fit has ended."""
-        for path in (self.path, beside(self.path)):
+        for path in (self.path, unfinished(self.path)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 
@@ -193,7 +193,7 @@ def _encoded(value, copied=False):
     return tree, arrays
 
 
-def beside(path):
+def unfinished(path):
     """Where a file is written before it is put in its place."""
     return f"{path}.unfinished-fastgd"  # a name that nobody else gives: what is there is removed
 
@@ -212,7 +212,7 @@ def write(path, header, begin, parts):
 
     whole = {**header, "begin": placed(begin), "targets": [placed(one) for one in parts]}
     told = json.dumps(whole, allow_nan=False).encode()
-    temporary = beside(path)
+    temporary = unfinished(path)
     try:
         with open(temporary, "wb") as file:
             with zipfile.ZipFile(file, "w") as archive:

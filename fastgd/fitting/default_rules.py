@@ -54,14 +54,14 @@ def _rules_of_tol(task, tried, solver):
         return []
     return [
         *_rules_of_falls(task, tried[-1], solver),
-        *_rules_of_standstill(settings, tried, F, _beside_so_far(solver)),
-        *rules_of_rivals(settings, tried, F, _beside_so_far(solver)),
+        *_rules_of_standstill(settings, tried, F, _overhead_so_far(solver)),
+        *rules_of_rivals(settings, tried, F, _overhead_so_far(solver)),
     ]
 
 
-def _beside_so_far(solver):
+def _overhead_so_far(solver):
     """A function that tells what the solver took beside its passes, None where it does not."""
-    return None if solver.beside_so_far is None else lambda: solver.beside_so_far
+    return None if solver.overhead_so_far is None else lambda: solver.overhead_so_far
 
 
 def _unit(objective):
@@ -147,7 +147,7 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
         return []
     if method.judged_by == "bound":
         rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
-        worth = 1.0 + method.beside_passes(F)
+        worth = 1.0 + method.overhead_passes(F)
         return [Overdue(tol, forecast(plan, F, tol).passes, rival_passes, worth)]
     least = 0.0 if at_once else forecast(plan, F, tol).passes
     if so_far is not None:
@@ -158,7 +158,7 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
     rival = _rival_passes(tried, F, tol, at_once)
     if rival == np.inf:
         return []
-    return [Slow(tol, rival, method.beside_passes(F), _unit(F), least)]
+    return [Slow(tol, rival, method.overhead_passes(F), _unit(F), least)]
 
 
 def _rival_passes(tried, objective, tol, unknown=True, doubted=1.0):

@@ -6,7 +6,7 @@ from fastgd.fitting.stopping import StoppingRule, StopReason
 
 # The largest ratio of falls that extrapolation believes. Falls are noisy: where they seem not to
 # shrink, what is left is taken for 19 more of the last one.
-GREATEST_RATIO = 0.95
+MAX_RATIO = 0.95
 
 
 class Extrapolated(StoppingRule):
@@ -79,11 +79,7 @@ class Cautious(Extrapolated):
     def estimate(self, history):
         """F - F* by estimate."""
         last = self._last(history)
-        return (
-            np.inf
-            if last is None
-            else GREATEST_RATIO / (1.0 - GREATEST_RATIO) * abs(last[1] - last[2])
-        )
+        return np.inf if last is None else MAX_RATIO / (1.0 - MAX_RATIO) * abs(last[1] - last[2])
 
 
 def left_to_fall(first, second, third):
@@ -95,5 +91,5 @@ def left_to_fall(first, second, third):
     0.125
     """
     earlier, fall = first - second, abs(second - third)
-    ratio = min(fall / earlier, GREATEST_RATIO) if earlier > 0.0 else GREATEST_RATIO
+    ratio = min(fall / earlier, MAX_RATIO) if earlier > 0.0 else MAX_RATIO
     return fall * max(1.0, ratio / (1.0 - ratio))

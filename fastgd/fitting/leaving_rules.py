@@ -198,7 +198,7 @@ class Slow(LeavingRule):
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
         batch, passes = history["batch"], history["passes"]
-        if not passes or passes[-1] + self._beside(passes) < self.forecast:
+        if not passes or passes[-1] + self._overhead(passes) < self.forecast:
             return None
         # Values on samples of the rows are of other objectives.
         last = batch[-2 * self.CHECKS - 1 :]
@@ -226,9 +226,9 @@ class Slow(LeavingRule):
             return np.inf
         rest = fallen * fallen / (before - fallen)
         checks = k * np.log(max(rest / target, 1.0)) / np.log(before / fallen)
-        each = (passes[-1] - passes[-k - 1]) / k + self._beside(passes) / len(passes)
+        each = (passes[-1] - passes[-k - 1]) / k + self._overhead(passes) / len(passes)
         return float(checks * each)
 
-    def _beside(self, passes):
+    def _overhead(self, passes):
         """What the iterations took beside their passes."""
         return self.more * len(passes) if self.so_far is None else self.so_far()

@@ -58,7 +58,7 @@ class LoopState:
     """
 
     state: State
-    beside: dict[str, Any]
+    workspace: dict[str, Any]
     iteration: int
     seconds: float
     start_point: np.ndarray
@@ -211,7 +211,7 @@ class Loop:
             Where arrays are not what they are in such a run.
         """
         one = underway
-        rest = replace(one, state=None, beside={}, certifier={}, known=None)  # say so themselves
+        rest = replace(one, state=None, workspace={}, certifier={}, known=None)  # say so themselves
         check_arrays(rest, self.objective.lengths())
         self._begin()
         self._clock -= one.seconds
@@ -219,7 +219,7 @@ class Loop:
         self.history, self.progress = one.history, one.progress
         self.best, self.best_scored, self.last = one.best, one.best_scored, one.last
         self.scored_at = one.scored_at
-        self.solver.recall(one.state, one.beside)
+        self.solver.recall(one.state, one.workspace)
         self.certifier.recall(one.certifier)
         self.objective.recall(one.known)
 
@@ -245,7 +245,7 @@ class Loop:
         """The run as it is between two iterations."""
         return LoopState(
             state=state,
-            beside=self.solver.beside(state),
+            workspace=self.solver.workspace(state),
             iteration=iteration,
             seconds=time.perf_counter() - self._clock,
             start_point=start_point,

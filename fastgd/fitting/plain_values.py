@@ -41,7 +41,7 @@ BIT_GENERATORS = {
 MANY = 4
 LETTERS = {float: "f", np.float64: "n", int: "i"}
 # Ints up to this are floats without rounding.
-LARGEST_INT = 2**53
+MAX_INT = 2**53
 
 
 class Registry:
@@ -135,7 +135,7 @@ class Encoder:
         kinds = {type(one) for one in value}
         if len(value) < MANY or not kinds <= LETTERS.keys():
             return {"list": [self.tree(one) for one in value]}
-        if int in kinds and max(abs(one) for one in value if type(one) is int) > LARGEST_INT:
+        if int in kinds and max(abs(one) for one in value if type(one) is int) > MAX_INT:
             return {"list": [self.tree(one) for one in value]}
         letters = "".join(LETTERS[type(one)] for one in value)
         array = self._array(np.array(value, dtype=np.float64))

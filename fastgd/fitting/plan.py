@@ -65,7 +65,7 @@ ELSEWHERE = {
 }
 
 # Of more classes with one plan only these are named.
-MOST_NAMES = 10
+MAX_NAMES = 10
 
 # What plans call Newton steps for non-smooth losses, which no other has to be left for.
 INTERIOR_POINT = CentralPath.form
@@ -147,8 +147,8 @@ class Plans(list):
     def _named(self, names):
         """Those that one plan is of, in words; of many the first and how many they are."""
         several = {"class": "classes"}.get(self.what, f"{self.what}s")
-        if len(names) > MOST_NAMES:
-            return f"{len(names)} {several} ({', '.join(names[:MOST_NAMES])}, ...)"
+        if len(names) > MAX_NAMES:
+            return f"{len(names)} {several} ({', '.join(names[:MAX_NAMES])}, ...)"
         return f"{several if len(names) > 1 else self.what} {', '.join(names)}"
 
 

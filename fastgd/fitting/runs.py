@@ -28,7 +28,7 @@ from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 
 # From so many stored values on an iteration's two looks at them take longer than its Python.
-LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
+MIN_FOR_THREADS = PYTHON / (2.0 * VALUE)
 
 
 class Keeper:
@@ -123,7 +123,7 @@ def target_threads(task, n_targets):
     """Threads for the targets: one where iterations are mostly Python, which runs on one thread at
     a time.
     """
-    many = n_targets > 1 and task.rows.in_memory and task.rows.stored() >= LEAST_FOR_THREADS
+    many = n_targets > 1 and task.rows.in_memory and task.rows.stored() >= MIN_FOR_THREADS
     return task.n_threads if many else 1
 
 

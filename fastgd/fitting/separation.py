@@ -10,7 +10,7 @@ SEPARATED = (
     "coefficients would grow for ever; give alpha above 0"
 )
 # A margin at which a loss that has its minimum at a finite prediction has reached it.
-FAR = 30.0
+LARGE_MARGIN = 30.0
 
 
 def is_separated(objective, value):
@@ -32,7 +32,7 @@ def is_separated(objective, value):
         return False
     if isinstance(F.loss, VectorLoss):
         on_no_side = np.log(2.0) if F.loss.classification else 0.0
-    elif F.loss.classification and abs(in_python(F.loss.derivative, FAR, 1.0)) > 0.0:
+    elif F.loss.classification and abs(in_python(F.loss.derivative, LARGE_MARGIN, 1.0)) > 0.0:
         on_no_side = float(F.loss.value(0.0, 1.0))
     else:
         return False

@@ -41,12 +41,12 @@ VALUES_AT_ONCE = 1 << 22
 # A move is far where it changes the curvature of a self-concordant loss by this factor or so: of 25
 # Gamma amounts, moves of up to 0.5 were 10 % of (left out - training) off. A refit takes 5 to 10
 # passes and matrices, so that only so many of them are worth it.
-FAR = 0.2
-MOST_REFITS = 100
+LONG_MOVE = 0.2
+MAX_REFITS = 100
 # By how much more the curvature of losses that are not convex changes: of 60 inverse Gaussian
 # amounts, moves of 0.1 to 0.4 were 28 % off.
 NOT_CONVEX = 2.0
-MOST_STEPS = 30
+MAX_STEPS = 30
 # What a step promises, of F, where the last one was.
 SOLVED = 1e-10
 # A row that is all that holds a coefficient: 1 - c h is 0 but for rounding.
@@ -101,8 +101,8 @@ def leave_one_out(objective, coef, intercept, total):
         )
     far = np.where(alone, np.inf, np.abs(moves) * _self_concordance(F.loss))
     found = rows.predictions + moves
-    most = max(MOST_REFITS, int(alone.sum()))
-    for i in np.argsort(-far, kind="stable")[: min(most, int((far > FAR).sum()))]:
+    most = max(MAX_REFITS, int(alone.sum()))
+    for i in np.argsort(-far, kind="stable")[: min(most, int((far > LONG_MOVE).sum()))]:
         found[i] = _refitted(F, v, int(i))
     return found
 
@@ -209,7 +209,7 @@ def _refitted(objective, v, row):
     samples = WeightedSamples(F.samples.targets, weights, F.samples.offsets)
     G = F.of(F.loss, F.rows, samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
     value, gradient = G.value_and_gradient(v)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         matrix = G.curvature_matrix(v)
         step = scipy.linalg.lstsq(matrix, gradient)[0]
         falls = float(gradient @ step)

@@ -20,7 +20,7 @@ FAINT = 1e-150
 # as much as often as that is not enough.
 RIDGE = 1e-15
 # Where this is not enough the matrix is not one of finite numbers, and no ridge will do.
-LARGEST_RIDGE = 1e3
+MAX_RIDGE = 1e3
 
 
 @shaped(
@@ -228,7 +228,7 @@ class Ridged:
         self._scale = np.where(diagonal > 0.0, np.sqrt(diagonal), 1.0)
         ridge = RIDGE * diagonal.size
         failed = 1
-        while failed and ridge < LARGEST_RIDGE:
+        while failed and ridge < MAX_RIDGE:
             scaled = matrix / self._scale[:, None]
             scaled /= self._scale
             scaled[np.diag_indices_from(scaled)] = 1.0 + ridge

@@ -42,7 +42,7 @@ def ritz_values(product, start, n_steps):
         return np.zeros(1)
     basis = [start / length]
     diagonal: list[float] = []
-    beside: list[float] = []
+    off_diagonal: list[float] = []
     for _ in range(min(n_steps, start.size)):
         image = product(basis[-1])
         diagonal.append(float(basis[-1] @ image))
@@ -51,8 +51,8 @@ def ritz_values(product, start, n_steps):
         length = float(np.linalg.norm(image))
         if not length > INVARIANT * max(diagonal):
             break
-        beside.append(length)
+        off_diagonal.append(length)
         basis.append(image / length)
-    inner = beside[: len(diagonal) - 1]
+    inner = off_diagonal[: len(diagonal) - 1]
     matrix = np.diag(diagonal) + np.diag(inner, 1) + np.diag(inner, -1)
     return np.linalg.eigvalsh(matrix)[::-1]

@@ -24,7 +24,7 @@ from fastgd.runtime.in_words import in_words
 from fastgd.runtime.jit import kernel
 
 # Predictions at which log losses reach their infima.
-FAR = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])
+EXTREME_PREDICTIONS = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])
 
 UNKNOWN = (
     "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class "
@@ -322,7 +322,7 @@ def _not_finite(line: _Line, method: str) -> Faults:
     for t in line.grid:
         if not np.all(np.isfinite(result(t))):
             yield 1.0, f"{method} is {_text(result(t))} {line.where(t)}"
-    for t in FAR:  # infinity is right where a loss overflows
+    for t in EXTREME_PREDICTIONS:  # infinity is right where a loss overflows
         if np.any(np.isnan(result(t))):
             yield 0.0, f"{method} is nan {line.where(t)}"
 
@@ -437,7 +437,7 @@ def _above_infimum(loss, lines: list[_Line]) -> Faults:
 
 def _lowest(line: _Line) -> tuple[float, str]:
     """Return the lowest value found from the best place of a line on, and where that is."""
-    values = {t: line.value(t) for t in [*line.places, *FAR]}
+    values = {t: line.value(t) for t in [*line.places, *EXTREME_PREDICTIONS]}
     best = min(values, key=values.__getitem__)
     if line.vector:
         result = minimize(

@@ -18,7 +18,7 @@ LAST = 708.0
 # The greatest t whose exp(t) is a power of 2 times a number near 1 without overflow.
 GREATEST = 709.0
 SQRT_2 = 1.4142135623730951
-LEAST_NORMAL = 2.2250738585072014e-308
+MIN_NORMAL = 2.2250738585072014e-308
 TWO_TO_54 = 18014398509481984.0
 
 
@@ -87,7 +87,7 @@ def log_of(x):
 
     x = 2^k m with m from sqrt(1/2) to sqrt(2): k ln 2 + 2 artanh(s), s = (m - 1) / (m + 1).
     """
-    small = x < LEAST_NORMAL
+    small = x < MIN_NORMAL
     scaled = np.float64(x * TWO_TO_54 if small else x)
     bits = scaled.view(np.int64)
     exponent = (bits >> np.int64(52)) - np.int64(1023)

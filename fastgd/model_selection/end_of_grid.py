@@ -58,7 +58,7 @@ def end_of_grid(alphas, means, k, automatic):
 
 def _flat(means, k):
     """Whether the score does not rise towards the end that was chosen."""
-    beside = means[1] if k == 0 else means[-2]
+    neighbour = means[1] if k == 0 else means[-2]
     finite = means[np.isfinite(means)]
     least = max(FLAT * (finite.max() - finite.min()), SAME * abs(means[k]))
-    return bool(means[k] - beside <= least)
+    return bool(means[k] - neighbour <= least)

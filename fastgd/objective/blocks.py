@@ -9,7 +9,7 @@ import numpy as np
 from fastgd.runtime.threads import RANGES_PER_THREAD, map_ranges
 
 # Four ranges, as `map_ranges` makes them, for each of 16 threads.
-MOST_BLOCKS = 64
+MAX_BLOCKS = 64
 # Rows that dense kernels read at once, and that samples take together: the rows that are left over,
 # one by one, take five times as long each (blocks of 47 rows: a pass over 3,000 rows of 300 columns
 # took 1.3 times as long).
@@ -34,7 +34,7 @@ def cut(n_rows, n_stored, n_unknowns, group=GROUP):
     array([ 0,  8, 16, 24, 32, 40, 50])
     """
     n_groups = max(n_rows // group, 1)
-    n_blocks = int(min(max(n_stored // max(8 * n_unknowns, 1), 1), MOST_BLOCKS, n_groups))
+    n_blocks = int(min(max(n_stored // max(8 * n_unknowns, 1), 1), MAX_BLOCKS, n_groups))
     cuts = group * (np.arange(n_blocks + 1) * n_groups // n_blocks).astype(np.int64)
     cuts[-1] = n_rows
     return cuts

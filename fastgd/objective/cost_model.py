@@ -13,7 +13,7 @@ import numpy as np
 from fastgd.data import chunk_sizes
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import sampled_nonzeros
-from fastgd.runtime.threads import LEAST_PER_THREAD
+from fastgd.runtime.threads import MIN_PER_THREAD
 
 
 class Cost(float):
@@ -166,7 +166,7 @@ PYTHON = Cost(
 # Declared where it is read, below this room: handing a range to a thread takes 30 us, and may take
 # 0.3 of what the range does.
 RANGE_OF_A_THREAD = Cost(
-    LEAST_PER_THREAD,
+    MIN_PER_THREAD,
     "stored values",
     "What takes over three times as long to read as a range takes to be handed to a thread.",
 )
@@ -214,8 +214,8 @@ def on_workers(objective, computing):
 
 def reading_share(objective):
     """How many passes' worth of computing each reading, or round, takes beside its own."""
-    beside = reading_cost(objective)
-    return beside / (pass_cost(objective) - beside)
+    reading = reading_cost(objective)
+    return reading / (pass_cost(objective) - reading)
 
 
 def visit_cost(objective):

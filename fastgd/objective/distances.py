@@ -23,7 +23,7 @@ KNOWN = 1e-4
 UNKNOWN = 1e-9
 NOTHING = 1e-300
 # Rows of which the derivatives are measured, where no infimum bounds them.
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 # Rows whose curvature is.
 FEW_ROWS = 200
 
@@ -196,7 +196,7 @@ def _derivatives(objective):
     """Root mean square of loss' at the null model, of some of the rows, in plain Python."""
     F = objective
     squares = 0.0
-    rows = F.samples.some_active(MOST_ROWS)
+    rows = F.samples.some_active(MAX_ROWS)
     intercept = np.broadcast_to(
         0.0 if F.null_intercept is None else F.null_intercept, F.n_predictions
     )

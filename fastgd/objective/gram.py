@@ -18,14 +18,14 @@ from fastgd.objective.kernels import NOTHING
 # The fewest rows in a buffer that BLAS multiplies by itself: with 1,500 columns a matrix takes 0.55
 # of the time with 256 that it takes with 64, with 784 0.8 (least squares 0.53 and 0.63), with 300
 # as long.
-LEAST_ROWS = 256
+MIN_ROWS = 256
 # Rows whose norms in the metric of a factor are taken at once: with 784 columns a row takes 25 us,
 # 31 with 64 rows; with 30 columns 0.09, 0.13 with 256 rows, 0.11 with 4,096.
 CHUNK = 1024
 # Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many
 # values.
-LEAST_PER_BLOCK = 20_000
-MOST_MATRICES = 8
+MIN_PER_BLOCK = 20_000
+MAX_MATRICES = 8
 # Values in the blocks' matrices where they may not depend on the storage: 8 MB.
 ALIKE_VALUES = 1_000_000
 # Slots for each column at its own place.
@@ -68,7 +68,7 @@ def _add_by_blas(rows, columns, curvatures, ranges, matrix):
     ):
         _add_alike(rows, first, stop, curvatures[first], matrix)
         return
-    length = max(LEAST_ROWS, VALUES // (d + 1))
+    length = max(MIN_ROWS, VALUES // (d + 1))
     most = min(length, stop - first) if len(ranges) == 1 else length
     # In the order of the values it takes half the time.
     down, right = rows.storage.values.strides
@@ -85,7 +85,7 @@ def _add_alike(rows, first, stop, curvature, matrix):
     """The rows of a loss of constant curvature need no buffer: a third of the time with 9
     columns.
     """
-    length = max(LEAST_ROWS, VALUES // (rows.shape()[1] + 1))
+    length = max(MIN_ROWS, VALUES // (rows.shape()[1] + 1))
     for start in range(first, stop, length):
         _add_products(rows.part(slice(start, min(start + length, stop))), curvature, matrix)
 
@@ -110,11 +110,11 @@ def matrix_cuts(F):
     More than two matrices take no more than a tenth of X.
     """
     if F.matrix_cuts is None:
-        stored, n_blocks = F.rows.stored(), MOST_MATRICES
+        stored, n_blocks = F.rows.stored(), MAX_MATRICES
         while n_blocks > 2 and n_blocks * (F.n_features + 1) ** 2 > 0.1 * stored:
             n_blocks //= 2
         F.matrix_cuts = coarser(
-            F.range_cuts, min(max(int(F.share * stored / LEAST_PER_BLOCK), 1), n_blocks)
+            F.range_cuts, min(max(int(F.share * stored / MIN_PER_BLOCK), 1), n_blocks)
         )
     return F.matrix_cuts
 
@@ -210,7 +210,7 @@ def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):
     """
     total = 0.0
     d = rows.shape()[1]
-    length, moved = max(LEAST_ROWS, VALUES // (d + 1)), coef.any()
+    length, moved = max(MIN_ROWS, VALUES // (d + 1)), coef.any()
     for start in range(first, stop, length):
         own = slice(start, min(start + length, stop))
         part = rows.part(own)

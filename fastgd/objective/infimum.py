@@ -17,8 +17,8 @@ from fastgd.runtime.in_words import in_words
 # digits to spare.
 ROUNDING = 1e-9
 # Targets that are tried, the least and the greatest among them, and steps of a search: 2 ms.
-MOST_TARGETS = 32
-MOST_VECTORS = 4
+MAX_TARGETS = 32
+MAX_VECTORS = 4
 DOUBLINGS = 50
 HALVINGS = 25
 DESCENTS = 15
@@ -41,7 +41,7 @@ def check_infimum(loss, targets):
     vector = isinstance(loss, VectorLoss)
     chosen = np.unique(targets, axis=0)
     places = np.linspace(
-        0, len(chosen) - 1, min(len(chosen), MOST_VECTORS if vector else MOST_TARGETS)
+        0, len(chosen) - 1, min(len(chosen), MAX_VECTORS if vector else MAX_TARGETS)
     )
     chosen = chosen[np.unique(places.astype(int))]
     with np.errstate(all="ignore"):

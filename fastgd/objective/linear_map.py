@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.objective import kernels
-from fastgd.objective.blocks import MOST_BLOCKS, coarser, cut
+from fastgd.objective.blocks import MAX_BLOCKS, coarser, cut
 from fastgd.objective.cost_model import DERIVATIVES, VALUE
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.kernels import NOTHING, evaluate
@@ -49,7 +49,7 @@ class LinearMap:
             # the threads.
             shared = max(F.n_nonzeros, min(4 * F.n_nonzeros, 16 * F.n_features))
             self._sums = _blocks(cut(F.n_samples, shared, F.n_features))
-            self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
+            self._rows = _blocks(cut(F.n_samples, 8 * MAX_BLOCKS * F.n_samples, F.n_samples))
         else:
             self._sums = self._rows = F.ranges, F.range_cuts
         self._n_values = int(F.share * self.rows.stored())

@@ -10,7 +10,7 @@ WIDEST_PROOF = 1500
 # 45 iterations of this all of 1.1e-6 in 9 s.
 WIDEST_PATH = 4000
 # Numbers of the matrices of all predictions together, one for each: 134 MB.
-MOST_OF_PREDICTIONS = 1 << 24
+MAX_OF_PREDICTIONS = 1 << 24
 # Numbers of a matrix that may be kept whatever X is: 32 MB, of 2,000 columns.
 AFFORDABLE = 4e6
 

@@ -14,7 +14,7 @@ from fastgd.objective.measured import measured_once
 
 # Rows that plans look at, which ask for an order of magnitude: ten products with 1,000 rows of 100
 # columns take 0.5 ms.
-FEWEST_ROWS = 100
+MIN_ROWS = 100
 SAMPLE_ROWS = 1000
 # Products for plans, which need the order of magnitude.
 SPECTRUM_PRODUCTS = 10
@@ -22,7 +22,7 @@ SPECTRUM_SEED = 1
 # Values that products with a sample may read even where they are more than a fifth of all.
 FEW_VALUES = 200_000
 # Columns to a row, beyond which the lower end of their spectrum is next to 0 by chance alone.
-MOST_SHARE = 0.95
+MAX_SHARE = 0.95
 # Products of the power iteration that steps rest on.
 CURVATURE_PRODUCTS = 20
 # From so many columns on, those that some rows touch are numbered anew.
@@ -61,7 +61,7 @@ def sample_of_rows(objective, wanted=None):
     rows, samples = objective.rows, objective.samples
     active = samples.active() if samples.weights.size > 1 else None
     n = objective.n_samples if active is None else active.size
-    wanted = min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS) if wanted is None else wanted
+    wanted = min(max(n // 10, MIN_ROWS), SAMPLE_ROWS) if wanted is None else wanted
     if not rows.in_memory:
         return rows.sample.take(slice(0, wanted))
     places = np.linspace(0, n - 1, min(wanted, n)).astype(int)
@@ -137,7 +137,7 @@ def _standard_spectrum(objective):
     values = ritz_values(product, start * (scales > 0.0), SPECTRUM_PRODUCTS)
     if values[0] <= 0.0:
         return np.ones(1)
-    few, all_rows = (np.sqrt(min(d / m, MOST_SHARE)) for m in (n_rows, n))
+    few, all_rows = (np.sqrt(min(d / m, MAX_SHARE)) for m in (n_rows, n))
     least = values[-1] * ((1.0 - all_rows) / (1.0 - few)) ** 2
     if n_rows <= d < n:  # nothing is seen of the lower end
         least = (1.0 - all_rows) ** 2

@@ -17,15 +17,15 @@ from fastgd.penalties.separable import NoPenalty
 # wrong by 2e-13, and with 1e-14 Newton steps went on for 22 evaluations at an optimum.
 TIED = 1e-12
 # So many ties in a row that do not halve the derivative are rounding.
-MOST_TIES = 3
+MAX_TIES = 3
 # A Newton step that gains no more than this share of F is rounding: sums of 50,000 rows had
 # derivatives of which steps gained 1e-27 to 1e-24, and 4 to 11 evaluations went into telling these
 # apart.
 NO_GAIN = 1e-24
 # Predictions of which one lies below and one above whatever has a minimum near.
-FAR = 30.0
+EXTREME_PREDICTION = 30.0
 # Beyond it exp is 0 or infinite; so many halvings leave nothing of it.
-FARTHEST = 745.0
+MAX_EXPONENT = 745.0
 HALVINGS = 60
 # Rows that are evaluated at once where memory is short.
 PIECE = 1 << 18
@@ -72,7 +72,9 @@ def _likely_shift(objective):
 
     with np.errstate(all="ignore"):
         likely = _shift_of(loss, mean)
-        found = lowest(alone, 0.0, start=likely if abs(likely) > FAR or not loss.convex else 0.0)[0]
+        found = lowest(
+            alone, 0.0, start=likely if abs(likely) > EXTREME_PREDICTION or not loss.convex else 0.0
+        )[0]
         # The value is at its infimum as soon as the shift is within 1e-7: an evaluation of all rows
         # more.
         _, derivative, curvature = alone(found)
@@ -88,7 +90,7 @@ def _shift_of(loss, mean):
     Far from it losses are flat or steep beyond what a search gets over: from 0 it ended at -4 for
     inverse Gaussian amounts of 1e-30, and at 86 for Gamma amounts of 1e100, whose logarithm is 230.
     """
-    low, high = -FARTHEST, FARTHEST
+    low, high = -MAX_EXPONENT, MAX_EXPONENT
     if not loss.mean(low) < mean < loss.mean(high):
         return 0.0
     for _ in range(HALVINGS):
@@ -153,7 +155,10 @@ def falls_for_ever(loss, samples):
     )
     if not at_end or not (targets == end).all():
         return False
-    before, after = (in_python(loss.derivative, place, end) for place in (-FAR, FAR))
+    before, after = (
+        in_python(loss.derivative, place, end)
+        for place in (-EXTREME_PREDICTION, EXTREME_PREDICTION)
+    )
     return bool(before * after > 0.0)
 
 
@@ -291,7 +296,7 @@ def lowest(sums, size, infimum=0.0, start=0.0):
         newton = shift - derivative / curvature if curvature > 0.0 else np.nan
         if 0.5 * derivative * (shift - newton) <= NO_GAIN * abs(value):
             break
-        if abs(newton - shift) <= least + EPS * abs(shift) or ties == MOST_TIES:
+        if abs(newton - shift) <= least + EPS * abs(shift) or ties == MAX_TIES:
             break
         if np.isinf(low) or np.isinf(high):
             trusted = abs(newton - shift) < 4.0 * reach

@@ -14,7 +14,7 @@ from fastgd.linalg.lanczos import ritz_values
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import (
     FEW_VALUES,
-    FEWEST_ROWS,
+    MIN_ROWS,
     SAMPLE_ROWS,
     SPECTRUM_PRODUCTS,
     SPECTRUM_SEED,
@@ -63,8 +63,8 @@ def _rows_of_sample(objective):
     """
     F = objective
     values = max(F.rows.stored() // (4 * SPECTRUM_PRODUCTS), FEW_VALUES)
-    most = max(values * F.n_samples // max(F.rows.stored(), 1), FEWEST_ROWS)
-    return min(most, max(F.n_samples // 10, FEWEST_ROWS), SAMPLE_ROWS)
+    most = max(values * F.n_samples // max(F.rows.stored(), 1), MIN_ROWS)
+    return min(most, max(F.n_samples // 10, MIN_ROWS), SAMPLE_ROWS)
 
 
 def _ritz_values_of(sample, centered):

@@ -26,7 +26,7 @@ from fastgd.objective.moment_sums import lengths_of, moment_sums, moments_of
 # Of the random numbers by which rows are drawn for the sample: the same each time.
 SAMPLE_SEED = 0
 # What a block may have for its rows, beside X.
-BESIDE = "y", "sample_weight", "offset"
+PER_ROW = "y", "sample_weight", "offset"
 
 
 class Surveyed(NamedTuple):
@@ -67,19 +67,19 @@ def survey(source, memory, n_threads=1, shift=False):
     facts: list = []
     places: list[str] = []
     moments: Any = None
-    beside: dict[str, list] = {name: [] for name in BESIDE}
+    per_row: dict[str, list] = {name: [] for name in PER_ROW}
     dtype, first, sparse = np.dtype(np.float32), 0, False
     source.look_again()
     for place, block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
         facts[-1].seen = seen_of_block(block, rows)
         places.append(place)
-        for name, found in beside.items():
-            found.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
+        for name, found in per_row.items():
+            found.append(checked_per_row(getattr(block, name), name, place, rows.shape()[0]))
         moments = moments_of_block(rows, facts[-1], n_threads, moments)
         if shift:
             far.add(rows)
-        sample.add(rows, first, beside["sample_weight"][-1])
+        sample.add(rows, first, per_row["sample_weight"][-1])
         first = facts[-1].own.stop
         sparse = rows.sparse
         dtype = np.promote_types(dtype, rows.dtype)
@@ -87,7 +87,7 @@ def survey(source, memory, n_threads=1, shift=False):
         raise ValueError("the source has no rows; at least one is needed")
     moments = moments_of(moments, first)
     d, lengths = moments.means.size, functools.partial(lengths_of, moments, first)
-    y, sample_weight, offset = (joined(*pair, places) for pair in beside.items())
+    y, sample_weight, offset = (joined(*pair, places) for pair in per_row.items())
     if sample.size == 0:
         as_weights(sample_weight, first)  # says that all of them are 0
     kept, chosen = sample.rows()
@@ -109,7 +109,7 @@ def moments_of_block(rows, facts, n_threads, before=None):
     return moment_sums(rows, samples, ranges, cuts, n_nonzeros, n_threads, before)
 
 
-def beside_of(given, name, place, n_rows):
+def checked_per_row(given, name, place, n_rows):
     """What a block has of one number for each row, or None.
 
     Raises

@@ -12,13 +12,13 @@ from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.vector_map import VectorMap
-from fastgd.runtime.threads import LEAST_PER_THREAD, map_ranges
+from fastgd.runtime.threads import MIN_PER_THREAD, map_ranges
 
 # Each block of rows has a matrix of its own to clear and to add; more than two take no more than a
 # tenth of X.
-MOST_MATRICES = 8
+MAX_MATRICES = 8
 # Rows that are multiplied at once, at least.
-LEAST_ROWS = 32
+MIN_ROWS = 32
 
 
 def vector_gram(F, v):
@@ -41,15 +41,15 @@ def _formed_sum(part, v):
     coef = np.ascontiguousarray(coef)
     n_formed = _formed(F)
     d, height = F.n_features + 1, (F.n_features + 1) * n_formed
-    most, stored = MOST_MATRICES, F.share * F.rows.stored()
+    most, stored = MAX_MATRICES, F.share * F.rows.stored()
     while most > 2 and most * height**2 > 0.1 * stored:
         most //= 2
-    if stored * height <= LEAST_PER_THREAD:  # one thread does it, in half the calls of Python
+    if stored * height <= MIN_PER_THREAD:  # one thread does it, in half the calls of Python
         most = 1
     cuts = coarser(F.range_cuts, most)
     matrices: list = [None] * (cuts.size - 1)
     vector_map = VectorMap(F)
-    length = max(LEAST_ROWS, VALUES // height)
+    length = max(MIN_ROWS, VALUES // height)
 
     def work(first, last):
         for b in range(first, last):

@@ -17,7 +17,7 @@ from fastgd.objective.gram import chunks, merged
 from fastgd.runtime.threads import map_ranges
 
 # Rows that BLAS multiplies at once, at least.
-LEAST_ROWS = 64
+MIN_ROWS = 64
 # An array of derivatives that is not asked for.
 NO_TABLE = np.empty((0, 1))
 
@@ -45,7 +45,7 @@ class VectorMap:
 
     def __init__(self, objective):
         F = self.objective = objective
-        self._length = max(LEAST_ROWS, VALUES // (F.n_features + F.n_predictions))
+        self._length = max(MIN_ROWS, VALUES // (F.n_features + F.n_predictions))
         self._n_values = int(F.share * F.rows.stored()) * F.n_predictions
         if F.vector_cuts is None:  # made twice an iteration, they were a twentieth of a fit to iris
             F.vector_cuts = self._blocks()
@@ -65,7 +65,7 @@ class VectorMap:
         if F.parent is not None:
             return summed, (F.ranges, F.range_cuts)
         # Losses and predictions have no sums to write for each block: those may be many.
-        cuts = cut(F.n_samples, F.n_samples * F.n_predictions, LEAST_ROWS)
+        cuts = cut(F.n_samples, F.n_samples * F.n_predictions, MIN_ROWS)
         return summed, (np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size))
 
     def loss_and_gradient(self, coef, intercept, alone=False):

@@ -12,8 +12,8 @@ from fastgd.objective import kernels
 from fastgd.objective.null_model import TIED, lowest
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
-MOST_STEPS = 100
-MOST_HALVINGS = 40
+MAX_STEPS = 100
+MAX_HALVINGS = 40
 # What is left of a loss that falls for ever: far enough.
 ENOUGH = 1e-14
 # Curvature of a shift below this share of the greatest is none: alike shifts of all predictions
@@ -74,14 +74,14 @@ def _newton_steps(sums, infimum, start):
     shifts = np.zeros(sums.n_predictions) if start is None else start
     value, derivatives, matrix = sums.at(shifts)
     enough = infimum + ENOUGH * (value - infimum) if infimum > -np.inf else -np.inf
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         step = -_solve(matrix, derivatives)
         derivative, size = float(derivatives @ step), float(np.abs(derivatives).max())
         if not derivative < 0.0 or value <= enough:
             break
         close = -derivative <= TELLS * EPS * abs(value)
         found = None
-        for share in halvings(1 if close else MOST_HALVINGS):
+        for share in halvings(1 if close else MAX_HALVINGS):
             bent = share * float(np.abs(step).max()) > SHORT
             with np.errstate(all="ignore"):
                 trial = sums.at(shifts + share * step, curved=bent)

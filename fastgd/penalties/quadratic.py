@@ -15,7 +15,7 @@ from fastgd.penalties.weighted import Weighted, weighted
 from fastgd.runtime.component import python_only
 
 # A matrix of so many columns is looked at as a dense one: a second for its eigenvalues.
-MOST_DENSE = 2000
+MAX_DENSE = 2000
 # What is below 0 by this share of the largest eigenvalue is rounding, and so is what two halves
 # differ by.
 ROUNDED = 1e-10
@@ -126,7 +126,7 @@ def _checked(P2):
 def _least_eigenvalue(matrix):
     """The smallest; of a large matrix a lower bound by Gershgorin's circles where that will do."""
     diagonal = matrix.diagonal()
-    if matrix.shape[0] > MOST_DENSE:
+    if matrix.shape[0] > MAX_DENSE:
         least = float((diagonal - (abs(matrix).sum(axis=1) - np.abs(diagonal))).min())
         if least >= 0.0:
             return least

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 
 # As many rows as no chunk has: numbers that compiled code can count with.
-MOST_ROWS = 2**40
+MAX_ROWS = 2**40
 
 
 def rows_per_update(batch_size, n_samples, streaming=False):
@@ -37,7 +37,7 @@ def rows_per_update(batch_size, n_samples, streaming=False):
         and not isinstance(batch_size, bool)
         and int(batch_size) >= 1
     ):
-        return min(int(batch_size), MOST_ROWS if streaming else n_samples)
+        return min(int(batch_size), MAX_ROWS if streaming else n_samples)
     if isinstance(batch_size, numbers.Real) and not isinstance(batch_size, bool | numbers.Integral):
         if batch_size == 1.0:
             return "full"

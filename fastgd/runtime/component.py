@@ -134,7 +134,8 @@ class Component:
             _refuse_storing_init(cls)
             _forget_facts(cls)
         if "__post_init__" in vars(cls):
-            cls.__post_init__ = _after_coercion(vars(cls)["__post_init__"])  # type: ignore[assignment,method-assign]
+            with_hook: Any = cls
+            with_hook.__post_init__ = _after_coercion(vars(cls)["__post_init__"])
         own_init = "__init__" in vars(cls)
         dataclasses.dataclass(frozen=True, eq=False)(cls)
         if not own_init:

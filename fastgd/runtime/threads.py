@@ -11,7 +11,7 @@ from fastgd.runtime.workers import workers
 # Handing a range to a thread takes about 30 us, reading so many stored values 100 (what both are on
 # a machine is measured by `python -m bench calibrate`). Several ranges each let a thread that comes
 # late do fewer.
-LEAST_PER_THREAD = 100_000
+MIN_PER_THREAD = 100_000
 RANGES_PER_THREAD = 4
 
 
@@ -68,7 +68,7 @@ def map_ranges(function, n_items, n_threads, n_values=None, end=None):
     called at an error, or at an interrupt while this thread waits for the others, which it
     goes on to do: calls that take long should end soon then.
     """
-    worth = n_threads if n_values is None else 1 + n_values // LEAST_PER_THREAD
+    worth = n_threads if n_values is None else 1 + n_values // MIN_PER_THREAD
     n_threads = min(n_threads, worth, n_items)
     if n_threads <= 1:
         function(0, n_items)

@@ -3,8 +3,8 @@
 An iteration of a full-batch solver is one step, that of a stochastic one an epoch.  A solver keeps
 nothing but what it was made from, and what follows from that and a state; what changes is in a
 `State`, which can be pickled and continued: k iterations and then m more are k + m iterations, bit
-for bit.  What follows from the state may take passes, and have rounding of its own: with what is
-`beside` the state a run is taken up between two iterations as if nothing had been (`recall`).
+for bit.  What follows from the state may take passes, and have rounding of its own: with the
+`workspace` a run is taken up between two iterations as if nothing had been (`recall`).
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from fastgd.runtime.array_shapes import WrongArray, check_arrays, shaped, shapes
 # Passes that are told of a solver whose need nobody can tell from the data.
 LAST_RESORT = 1000.0
 # Runs that get there do so within a dozen iterations or two; on a working set sooner.
-MOST_CHECKS = 50
-MOST_CHECKS_WITH_L1 = 20
+MAX_CHECKS = 50
+MAX_CHECKS_WITH_L1 = 20
 
 
 @shaped(anchor="u")
@@ -291,12 +291,12 @@ class Solver:
     outlives_rows : bool
         Whether what it remembers beside value and gradient goes on with other rows, as the
         velocity of an update rule does.
-    workspace : tuple of str
-        Attributes that hold more than what the solver was made from, for `beside` and `recall`.
-        What arrays of `beside` are, `fastgd.runtime.array_shapes.shaped` says.
-    beside_so_far : float or None
+    workspace_names : tuple of str
+        Attributes that hold more than what the solver was made from, for `workspace` and `recall`.
+        What its arrays are, `fastgd.runtime.array_shapes.shaped` says.
+    overhead_so_far : float or None
         Passes' worth of time that a run has taken beside its passes, where the solver counts it;
-        None where `beside_passes` tells it for each iteration.
+        None where `overhead_passes` tells it for each iteration.
     tell : callable or None
         Hears the point after each update (`record="coef"`).
     tells : bool
@@ -341,8 +341,8 @@ class Solver:
     second_order = False
     judged_by: Literal["", "falls", "bound"] = ""
     outlives_rows = False
-    workspace: tuple[str, ...] = ()
-    beside_so_far: float | None = None
+    workspace_names: tuple[str, ...] = ()
+    overhead_so_far: float | None = None
     tell: Callable[[np.ndarray], None] | None = None
     tells = False
 
@@ -378,7 +378,7 @@ class Solver:
         return Forecast(np.inf)
 
     @classmethod
-    def beside_passes(cls, objective):
+    def overhead_passes(cls, objective):
         """What an iteration takes beside its passes, in passes' worth of time: for steps by
         curvature a matrix and its factor, where columns are no more than rows.
         """
@@ -391,7 +391,7 @@ class Solver:
     @classmethod
     def most_checks(cls, objective):
         """Checks after which `auto` goes on by the interior point method where that is open."""
-        return MOST_CHECKS_WITH_L1 if objective.l1 > 0.0 else MOST_CHECKS
+        return MAX_CHECKS_WITH_L1 if objective.l1 > 0.0 else MAX_CHECKS
 
     @classmethod
     def make(cls, objective, options):
@@ -471,14 +471,14 @@ class Solver:
         """Memory for a state of this solver, from that of one with fewer of the rows."""
         return self.Memory()
 
-    def beside(self, state):
-        """What the solver holds that follows from a state, between two iterations: of the classes
-        that `fastgd.fitting.stored_classes` names, for `recall`.
+    def workspace(self, state):
+        """What the solver holds that follows from a state, between two iterations, by name, for
+        `recall`: of the classes that `fastgd.fitting.stored_classes` names.
         """
-        return {name: getattr(self, name) for name in self.workspace}
+        return {name: getattr(self, name) for name in self.workspace_names}
 
-    def recall(self, state, beside):
-        """Be as the solver was that had this beside the state, which are of a file.
+    def recall(self, state, workspace):
+        """Be as the solver was that had this state and workspace, which are of a file.
 
         Raises
         ------
@@ -489,8 +489,8 @@ class Solver:
         if type(state.memory) is not self.Memory:
             raise WrongArray(f"a {type(state.memory).__name__} is none of {self.kind}")
         check_arrays(state, lengths)
-        check_arrays(beside, lengths, shapes_of(type(self)), "beside")
-        self._recall(state, beside)
+        check_arrays(workspace, lengths, shapes_of(type(self)), "workspace")
+        self._recall(state, workspace)
 
     def lengths(self, state):
         """How long arrays of a state are, and of what is beside it, by the names that `shapes`
@@ -499,13 +499,13 @@ class Solver:
         rule = getattr(self, "rule", None)
         return {**self.objective.lengths(), **({"slots": max(rule.slots, 1)} if rule else {})}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """`recall`, once arrays are known to be right.
 
         Passes need not be counted.
         """
-        for name in self.workspace:
-            setattr(self, name, beside[name])
+        for name in self.workspace_names:
+            setattr(self, name, workspace[name])
 
     def begin_chunk(self, state):
         """Other rows follow, whose F is another: forget how far it had fallen."""

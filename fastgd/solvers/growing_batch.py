@@ -21,14 +21,14 @@ from fastgd.solvers.base import Answer, Progress, Solver, State
 # and after so many iterations at the latest.  With 0.25 for 0.05 standardised columns of which many
 # are rare took 8.5 to 14.7 passes to 1e-6 instead of 8.3 to 9.2: rare columns show late.
 STRICT = 0.05
-MOST_LEFT = 0.05
-MOST_ITERATIONS = 8
+MAX_LEFT = 0.05
+MAX_ITERATIONS = 8
 
 # The first sample of a growing batch holds so many rows for each column, at least so many in all;
 # each next one is four times as large. With 20 rows for each column instead of 5 one-hot columns
 # took 1.3 times as long.
 ROWS_PER_COLUMN = 5
-LEAST_ROWS = 1000
+MIN_ROWS = 1000
 GROWTH = 4
 # Of fewer numbers a sample saves nothing. All rows and a growing batch, Newton's method, passes'
 # worth of time: 22 and 11 on 5,695 x 20, 29 and 17 on 10,778 x 30, 39 and 39 on 20,196 x 25, 28 and
@@ -140,17 +140,17 @@ class Growing(Solver):
         self._show(state)
         return able
 
-    def beside(self, state):
+    def workspace(self, state):
         """That of the solver of the stage, and what its objective knows."""
         solver = self._solver(state)
         known = solver.objective.known()
-        return {"known": known, "inner": solver.beside(state.memory.inner)}
+        return {"known": known, "inner": solver.workspace(state.memory.inner)}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Find the sample of the stage once more."""
         solver = self._solver(state)
-        solver.objective.recall(beside["known"])
-        solver.recall(state.memory.inner, beside["inner"])
+        solver.objective.recall(workspace["known"])
+        solver.recall(state.memory.inner, workspace["inner"])
 
     def advance(self, state):
         """One iteration of the solver on the sample, or on all rows."""
@@ -163,7 +163,7 @@ class Growing(Solver):
         if whole:
             return
         state.value = inner.value + solver.objective.rest_value(inner.point)
-        ended = inner.done or inner.iteration >= MOST_ITERATIONS or self._enough(solver, inner)
+        ended = inner.done or inner.iteration >= MAX_ITERATIONS or self._enough(solver, inner)
         if ended:
             del solver
             self._next_stage(state)
@@ -180,7 +180,7 @@ class Growing(Solver):
         """Whether what is left of the sample's objective is less than what the sample can tell."""
         part = solver.objective
         n_rows = part.share * part.n_samples
-        told = min(STRICT * part.size / n_rows, MOST_LEFT)
+        told = min(STRICT * part.size / n_rows, MAX_LEFT)
         return solver.progress(inner).left <= told * (inner.value + part.rest_value(inner.point))
 
     def _next_stage(self, state):
@@ -256,7 +256,7 @@ def first_sample(objective):
     """
     F = objective
     coefficients = F.n_features * (F.n_predictions - 1 if one_of_several(F) else 1)
-    return int(max(ROWS_PER_COLUMN * coefficients, LEAST_ROWS) / telling_share(F))
+    return int(max(ROWS_PER_COLUMN * coefficients, MIN_ROWS) / telling_share(F))
 
 
 def one_of_several(objective):

@@ -47,7 +47,7 @@ class Patience:
         SGDClassifier, whose rule this is then (`BaseSGD`, release 1.9).
     """
 
-    LEAST_RATE = 1e-6
+    MIN_RATE = 1e-6
 
     def __init__(self, eta0, tol, n_iter_no_change, cuts=True, relative=True):
         self.eta0, self.tol, self.n_iter_no_change = eta0, tol, n_iter_no_change
@@ -77,7 +77,7 @@ class Patience:
         memory.best_objective = min(best, objective)
         if memory.n_stalled >= self.n_iter_no_change:
             memory.n_stalled = 0
-            state.done = not self.cuts or self.eta0 / memory.divisor <= self.LEAST_RATE
+            state.done = not self.cuts or self.eta0 / memory.divisor <= self.MIN_RATE
             memory.divisor *= 5.0 if self.cuts else 1.0
 
 

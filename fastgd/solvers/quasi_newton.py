@@ -12,7 +12,7 @@ algorithm 7.4).
 import math
 
 # A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
-LEAST_CURVATURE = 1e-10
+MIN_CURVATURE = 1e-10
 
 
 def is_curved(s, y):
@@ -24,7 +24,7 @@ def is_curved(s, y):
     >>> is_curved(np.array([1.0, 0.0]), np.array([0.5, 3.0])), is_curved(np.ones(2), -np.ones(2))
     (True, False)
     """
-    return float(s @ y) > LEAST_CURVATURE * math.sqrt(float(s @ s) * float(y @ y))
+    return float(s @ y) > MIN_CURVATURE * math.sqrt(float(s @ s) * float(y @ y))
 
 
 def two_loops(pairs, gradient, solve=None):

@@ -174,7 +174,7 @@ def interrupted_passes(monkeypatch, model, data):
 @pytest.mark.parametrize("blocks", [False, True])
 def test_a_growing_batch_is_interrupted_in_any_pass(blocks, monkeypatch):
     """In the first pass over all rows the model so far was lost to an AttributeError."""
-    monkeypatch.setattr(growing_batch, "LEAST_ROWS", 20)
+    monkeypatch.setattr(growing_batch, "MIN_ROWS", 20)
     model = GDClassifier(solver="newton", batch_size="growing", tol=1e-10, memory=1e6)
 
     def data():
@@ -186,7 +186,7 @@ def test_a_growing_batch_is_interrupted_in_any_pass(blocks, monkeypatch):
 @pytest.mark.parametrize("n_jobs", [1, 3])
 @pytest.mark.parametrize("at", [2, 5, 9])
 def test_one_against_the_rest(n_jobs, at, monkeypatch):
-    monkeypatch.setattr(fitting, "LEAST_FOR_THREADS", 0)
+    monkeypatch.setattr(fitting, "MIN_FOR_THREADS", 0)
     settings = {**SLOW, "max_iter": 4, "multi_class": "ovr"}
     model = GDClassifier(**settings, n_jobs=n_jobs, stop=Pressed(at))
     with pytest.raises(KeyboardInterrupt):

@@ -94,7 +94,7 @@ def test_several_classes_are_those_of_the_package_and_of_their_rivals(intercept,
     value, gap = multinomial.proved(F, F.joined(answer))
     assert -1e-12 < value - problem.optimum <= gap + 1e-12
     assert gap < 1e-6
-    monkeypatch.setattr(optimum, "MOST_FOR_NEWTON", 0)
+    monkeypatch.setattr(optimum, "MAX_FOR_NEWTON", 0)
     again = replace(problem)
     optimum.solve(again)
     assert "fastgd, proved to" in again.reference

@@ -45,7 +45,7 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
         assert read.print_of_data() == one.print_of_data()
         assert (read.describe(), read.X.dtype) == (one.describe(), one.X.dtype)
         assert one.X.shape[0] == one.y.size
-        assert one.stored <= hard_problems.MOST_VALUES
+        assert one.stored <= hard_problems.MAX_VALUES
     assert one.print_of_data() != hard_problems.make(5, index).print_of_data()
 
 

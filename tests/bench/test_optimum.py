@@ -58,7 +58,7 @@ def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
         problems.make_problem("sklearn:breast_cancer", "log_loss", scale=True) for _ in range(2)
     )
     optimum.solve(problem)
-    monkeypatch.setattr(optimum, "MOST_FOR_NEWTON", 10)
+    monkeypatch.setattr(optimum, "MAX_FOR_NEWTON", 10)
     optimum.solve(other)
     assert other.optimum == pytest.approx(problem.optimum, rel=1e-9)
     assert problem.optimum < problem.constant

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, Quantile
 from fastgd.data.check_X import as_rows
-from fastgd.data.far_columns import FAR, read_shifted
+from fastgd.data.far_columns import FAR_RATIO, read_shifted
 from fastgd.data.rows import DenseRows, ShiftedRows
 from fastgd.data.targets import as_samples
 from fastgd.fitting.observers import Watch
@@ -154,9 +154,9 @@ def test_what_is_far():
     z, late = rng.standard_normal(n), np.zeros(n)
     z = (z - z.mean()) / z.std()
     late[3] = 1.0
-    assert not far(z + 0.9 * FAR)
-    assert far(z + 1.1 * FAR)
-    assert far(-z - 1.1 * FAR)
+    assert not far(z + 0.9 * FAR_RATIO)
+    assert far(z + 1.1 * FAR_RATIO)
+    assert far(-z - 1.1 * FAR_RATIO)
     assert not far(np.full(n, 1e6)), "a constant column is a copy of the intercept and stays one"
     assert not far(np.where(rng.random(n) < 0.5, 0.3, np.nextafter(0.3, 1.0))), (
         "constant but for rounding"

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor
 from fastgd.data.rows import CSRRows
-from fastgd.solvers.stochastic.scheduled import MOST_COUNTED, StochasticMemory
+from fastgd.solvers.stochastic.scheduled import MAX_COUNTED, StochasticMemory
 from support.components import ToyWeightedL1
 
 D = 3000
@@ -125,7 +125,7 @@ def test_shares_of_touched_columns_follow_the_rows_without_end():
     rng = np.random.default_rng(0)
     for touched in rng.random(20_000) < 0.001:
         memory.note_touches(np.array([1.0, touched], np.float32), 1)
-    assert memory.n_touching == MOST_COUNTED
+    assert memory.n_touching == MAX_COUNTED
     np.testing.assert_allclose(memory.touches[1], before, rtol=0.05)
 
 

@@ -148,7 +148,7 @@ def test_a_plan_that_is_left(monkeypatch, written, tmp_path):
 
 
 def test_a_batch_that_grows(monkeypatch, written, tmp_path):
-    monkeypatch.setattr("fastgd.solvers.growing_batch.LEAST_ROWS", 50)
+    monkeypatch.setattr("fastgd.solvers.growing_batch.MIN_ROWS", 50)
     rows = np.random.default_rng(1).standard_normal((900, 3))
     y = rows[:, 0] + np.random.default_rng(2).logistic(size=900) > 0.0
     model = GDClassifier(solver="newton", batch_size="growing", tol=1e-10)
@@ -176,7 +176,7 @@ def test_columns_by_need(monkeypatch, written, tmp_path):
 )
 def test_rows_from_blocks(parameters, monkeypatch, written, tmp_path):
     """As many bytes may be taken as when the fit began, whatever is free when it goes on."""
-    monkeypatch.setattr("fastgd.solvers.growing_batch.LEAST_ROWS", 10)
+    monkeypatch.setattr("fastgd.solvers.growing_batch.MIN_ROWS", 10)
     free = iter(range(8_000_000, 90_000_000, 8_000_000))
     monkeypatch.setattr(same_fit, "memory_of", lambda given: next(free))
     source = from_chunks(lambda: ((X[k : k + 50], Y[k : k + 50]) for k in range(0, 120, 50)))
@@ -213,7 +213,7 @@ def test_a_source_that_fails_leaves_the_checkpoint(tmp_path):
 
 
 def test_targets_on_threads(monkeypatch, written, tmp_path):
-    monkeypatch.setattr(runs, "LEAST_FOR_THREADS", 0)
+    monkeypatch.setattr(runs, "MIN_FOR_THREADS", 0)
     model = GDClassifier("squared_hinge", max_iter=6, n_jobs=2, tol=1e-12, solver="lbfgs")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -325,7 +325,7 @@ def test_one_of_another_version_is_refused(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r"another version: package was .* and is 9.9 here"):
             model.fit(X, Y)
     monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
-    with pytest.raises(ValueError, match="another version: version was 4 there and is 5 here"):
+    with pytest.raises(ValueError, match="another version: version was 5 there and is 6 here"):
         model.fit(X, Y)
 
 

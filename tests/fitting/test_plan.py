@@ -15,7 +15,7 @@ from fastgd.fitting.choose_solver import batch_sizes, cheapest
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
 from fastgd.objective.moments import row_coupling, row_freedom, standard_spectrum
-from fastgd.solvers.dual.sdca import MOST_COUPLED, Sdca
+from fastgd.solvers.dual.sdca import MAX_COUPLED, Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
@@ -286,7 +286,7 @@ def test_dual_ascent_goes_with_rows_that_have_little_in_common():
         Objective("squared_hinge", rows, y, alpha=1 / 60, fit_intercept=False)
         for rows in (X, alike)
     )
-    assert row_coupling(apart) > MOST_COUPLED  # by lengths alone they would be coupled
+    assert row_coupling(apart) > MAX_COUPLED  # by lengths alone they would be coupled
     sparse = Objective("squared_hinge", sp.csr_array(X), y, alpha=1 / 60, fit_intercept=False)
     for F in (apart, sparse):
         assert row_freedom(F).least(60) == pytest.approx((1.0 - np.sqrt(60 / 3000)) ** 2, rel=0.1)

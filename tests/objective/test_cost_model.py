@@ -31,7 +31,7 @@ def test_every_number_of_the_cost_model_is_a_cost():
         if type(value) in (int, float) and not hasattr(threads, name)
     ]
     assert plain == []
-    assert threads.LEAST_PER_THREAD == cost_model.RANGE_OF_A_THREAD
+    assert threads.MIN_PER_THREAD == cost_model.RANGE_OF_A_THREAD
 
 
 def test_a_cost_calculates_as_a_float_and_survives_copies():

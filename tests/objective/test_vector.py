@@ -211,7 +211,7 @@ def test_shifts_of_a_matrix_that_is_kept_end_where_slopes_are_0(far):
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
 def test_products_have_the_same_bits_on_any_number_of_threads(storage, monkeypatch):
     """Dense ones were cut by the ranges that each thread had."""
-    monkeypatch.setattr("fastgd.runtime.threads.LEAST_PER_THREAD", 1)
+    monkeypatch.setattr("fastgd.runtime.threads.MIN_PER_THREAD", 1)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2999, 30)), rng.integers(0, 3, 2999)
     table, values = rng.normal(size=(30, 3)), rng.normal(size=(2999, 3))

@@ -11,7 +11,7 @@ from fastgd import GDClassifier, GDRegressor, GDRegressorCV, Huber, Objective
 from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.rounding import value_rounding
 from fastgd.objective.null_model import null_model
-from fastgd.penalties.quadratic import MOST_DENSE, with_quadratic
+from fastgd.penalties.quadratic import MAX_DENSE, with_quadratic
 from fastgd.penalties.separable import L1, L2, ElasticNet
 
 D = 6
@@ -151,7 +151,7 @@ def test_levels_of_a_category_with_an_intercept():
 
 
 def test_large_forms_are_looked_at_too():
-    size = MOST_DENSE + 1
+    size = MAX_DENSE + 1
     ones = np.ones(size - 1)
     chain = sp.diags_array([np.r_[1.0, 2.0 * ones[1:], 1.0], -ones, -ones], offsets=[0, 1, -1])
     with_quadratic(ElasticNet(0.5), chain)

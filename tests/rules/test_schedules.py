@@ -14,7 +14,7 @@ from fastgd.losses.classification import LogLoss
 from fastgd.losses.domain import REALS
 from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.blocks import MOST_BLOCKS, chunk_length, cut
+from fastgd.objective.blocks import MAX_BLOCKS, chunk_length, cut
 from fastgd.objective.moments import column_scales
 from fastgd.objective.objective import Objective
 from fastgd.rules.adaptive import Adam
@@ -121,7 +121,7 @@ def test_cuts_cover_the_rows_and_depend_on_the_data_alone():
         assert cuts.dtype == np.int64
         assert (cuts[0], cuts[-1]) == (0, n)
         assert (np.diff(cuts) > 0).all()
-        assert cuts.size - 1 == min(max(stored // (8 * d), 1), MOST_BLOCKS, n)
+        assert cuts.size - 1 == min(max(stored // (8 * d), 1), MAX_BLOCKS, n)
 
 
 def test_chunks_fit_the_cache():

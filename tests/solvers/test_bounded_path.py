@@ -10,7 +10,7 @@ from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.linear_map import LinearMap
 from fastgd.penalties.weighted_term import WeightedTerm
 from fastgd.solvers.interior_point.central_path import CentralPath
-from fastgd.solvers.interior_point.column_duals import FAR, ColumnDuals
+from fastgd.solvers.interior_point.column_duals import STAND_IN_FOR_INFINITY, ColumnDuals
 
 SHAPES = [(80, 6), (30, 60)]
 LOSSES = ["hinge", "quantile", "epsilon_insensitive"]
@@ -145,7 +145,7 @@ def test_pieces_are_the_penalty():
         ends = duals.pieces
         # An end that is infinite is never the best within the bounds.
         reached = np.where(distances > 0.0, ends.high, ends.low)
-        assert (np.abs(reached[distances != 0.0]) < FAR).all()
+        assert (np.abs(reached[distances != 0.0]) < STAND_IN_FOR_INFINITY).all()
         value = float((reached * distances)[distances != 0.0].sum()) + duals.constant
         fixed = 3.0  # the last one has one value only
         assert value == pytest.approx(term.value(coef) - fixed)

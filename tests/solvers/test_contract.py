@@ -165,7 +165,7 @@ def test_every_solver_has_a_problem():
 def through_a_file(solver, state):
     """A state, and what its solver holds beside it, as a checkpoint has them: JSON and arrays."""
     encoder = Encoder(REGISTERED)
-    tree = encoder.tree([state, solver.beside(state), solver.objective.known()])
+    tree = encoder.tree([state, solver.workspace(state), solver.objective.known()])
     tree = json.loads(json.dumps(tree, allow_nan=False))
     return Decoder(REGISTERED, [one.copy() for one in encoder.arrays]).value(tree)
 

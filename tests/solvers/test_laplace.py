@@ -127,7 +127,7 @@ def test_dense_and_sparse_rows_pickles_and_weights():
 def test_wide_rows_l1_parts_and_bounded_curvature_are_left_to_one_row_steps():
     X, y = amounts(n=60)
     assert Laplace.suits(Objective("gamma", X, y))
-    wide = np.zeros((60, laplace.MOST_UNKNOWNS))
+    wide = np.zeros((60, laplace.MAX_UNKNOWNS))
     assert not Laplace.suits(Objective("gamma", wide, y))
     assert not Laplace.suits(Objective("gamma", X, y, alpha=0.1, penalty="l1"))
     assert not Laplace.suits(Objective("squared_error", X, y))

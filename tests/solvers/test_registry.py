@@ -11,7 +11,7 @@ from fastgd.fitting.plan import Plan, Settings
 from fastgd.fitting.task import Task
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.objective import Objective
-from fastgd.solvers.base import MOST_CHECKS, Forecast, Solver
+from fastgd.solvers.base import MAX_CHECKS, Forecast, Solver
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.newton.cholesky import Newton
 from support.components import ToyWeightedL1
@@ -98,7 +98,7 @@ def test_it_is_left_early_by_what_it_declares(registered, data, monkeypatch, by,
     F = Objective("log_loss", X, np.sign(y), alpha=0.1)
     assert not any(isinstance(one, Slow | Overdue) for one in rules(F))
     monkeypatch.setattr(Halving, "judged_by", by)
-    monkeypatch.setattr(Halving, "beside_passes", lambda objective: 3.0)
+    monkeypatch.setattr(Halving, "overhead_passes", lambda objective: 3.0)
     found = next(one for one in rules(F) if isinstance(one, rule))
     assert found.forecast == 0.5
     assert (found.more if by == "falls" else found.worth) == told
@@ -117,7 +117,7 @@ def test_it_says_after_how_many_checks_an_interior_point_method_takes_over(
     registered, data, monkeypatch
 ):
     F = Objective("huber", *data, alpha=0.1)
-    for told in (MOST_CHECKS, 7):
+    for told in (MAX_CHECKS, 7):
         assert [one.most for one in rules(F) if isinstance(one, Stalled)] == [told]
         monkeypatch.setattr(Halving, "most_checks", lambda objective: 7)
     X, y = data

@@ -196,7 +196,7 @@ def test_a_set_of_columns_is_taken_up_with_its_passes():
     begun = F.known()
     whole.advance(state)
     assert state.memory.working_set is not None
-    kept, beside, known = copy.deepcopy((state, whole.beside(state), F.known()))
+    kept, beside, known = copy.deepcopy((state, whole.workspace(state), F.known()))
     whole.advance(state)
     G = Objective(Multinomial(3), X, y, penalty="l1", alpha=0.03)
     other = VectorWorkingSet(G)

@@ -279,7 +279,7 @@ def test_a_crowded_sample_is_left(monkeypatch):
     """Where the sample has more nonzero coefficients than its rows can tell, the run begins with
     none.
     """
-    monkeypatch.setattr(sets, "LEAST_SAMPLE", 20)
+    monkeypatch.setattr(sets, "MIN_SAMPLE", 20)
     starts = []
     for crowded in (0.0, np.inf):
         monkeypatch.setattr(sets, "CROWDED", crowded)
@@ -424,7 +424,7 @@ def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, mon
     expected = proved(WorkingSet(F), tol=1e-8, max_iter=60).objective
     monkeypatch.setattr(sets, "SHARE_OF_X", 0.0 if "itself" in room else 10.0)
     monkeypatch.setattr(sets, "SHARE_OF_COEF", 0.0)
-    monkeypatch.setattr(sets, "FEWEST_COLUMNS", 4)
+    monkeypatch.setattr(sets, "MIN_COLUMNS", 4)
     if "wide" in room:
         monkeypatch.setattr(held, "WIDEST_MATRIX", 12)
         monkeypatch.setattr(sets, "WIDEST_MATRIX", 12)
@@ -439,7 +439,7 @@ def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, mon
 @FEW_LOSSES
 @STORAGES
 def test_tall_data_begin_on_a_sample(loss, storage, monkeypatch):
-    monkeypatch.setattr(sets, "LEAST_SAMPLE", 10)
+    monkeypatch.setattr(sets, "MIN_SAMPLE", 10)
     monkeypatch.setattr(sets, "ROWS_PER_COLUMN", 2)
     F = problem(loss, storage, 0.9, n=400, alpha=0.02)
     sampled, whole = WorkingSet(F), WorkingSet(F, sampling=False)
@@ -489,10 +489,10 @@ def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
     ),
 )
 def test_k_iterations_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
-    monkeypatch.setattr(sets, "LEAST_SAMPLE", 10 if tall else 10**9)
+    monkeypatch.setattr(sets, "MIN_SAMPLE", 10 if tall else 10**9)
     monkeypatch.setattr(sets, "ROWS_PER_COLUMN", 2)
     monkeypatch.setattr(sets, "INNER", 0.5)
-    monkeypatch.setattr(sets, "MOST_STEPS", 1)
+    monkeypatch.setattr(sets, "MAX_STEPS", 1)
     points = []
     for parts in ((5,), (2, 3), (1, 1, 3)):
         state = None
@@ -613,15 +613,15 @@ def test_what_steps_take_beside_passes_is_counted_and_taken_up():
     solver = WorkingSet(F)
     state = solver.start(F.start())
     solver.advance(state)
-    beside = solver.beside_so_far
+    beside = solver.overhead_so_far
     # One matrix of some of the columns, and what solves for its minimum.
     matrix = columns_cost(F, F.n_features)
     systems = solving_cost(F, F.n_features)
     assert 0.5 * matrix < beside <= matrix + 30.0 * systems
     other = WorkingSet(F)
-    other.recall(state, solver.beside(state))
+    other.recall(state, solver.workspace(state))
     solver.advance(state)
-    assert other.beside_so_far == beside < solver.beside_so_far
+    assert other.overhead_so_far == beside < solver.overhead_so_far
 
 
 def test_visits_to_columns_are_counted(monkeypatch):
@@ -642,7 +642,7 @@ def test_visits_to_columns_are_counted(monkeypatch):
     state = solver.start(F.start())
     solver.advance(state)
     assert visited
-    assert solver.beside_so_far == pytest.approx(ENTRY * sum(visited) / pass_cost(F))
+    assert solver.overhead_so_far == pytest.approx(ENTRY * sum(visited) / pass_cost(F))
 
 
 def test_it_is_left_for_interior_points_by_what_both_take():
@@ -653,7 +653,7 @@ def test_it_is_left_for_interior_points_by_what_both_take():
     rival = forecast(next_plan(tried, F, "", tol=1e-4)[0], F, 1e-4).passes
     stalled, slow = rules[Stalled], rules[Slow]
     assert stalled.other() == slow.other() == rival > 100.0
-    solver.beside_so_far = 7.0
+    solver.overhead_so_far = 7.0
     assert stalled.so_far() == slow.so_far() == 7.0
 
 

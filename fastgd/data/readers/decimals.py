@@ -22,10 +22,10 @@ NEARLY_FULL = 10**17
 EXACT_INTEGERS = 1 << 53
 EXACT_POWERS = 22
 # 10^18 times a power below rounds to 0, 1 times one above is infinite.
-LEAST_POWER = -342
-GREATEST_POWER = 308
+MIN_POWER = -342
+MAX_POWER = 308
 # Exponents are not counted on beyond this.
-FAR = 100_000
+MAX_COUNTED = 100_000
 
 # Eight digits are read at once while there is room for them.
 ROOM_FOR_EIGHT = 10**10
@@ -65,7 +65,7 @@ def _leading_bits(q):
 # Kernels have these tables built in; handed to them, they would make each call longer, where a
 # number takes 10 ns. All that are doubles: 10^0 to 10^22.
 EXACT = np.array([float(10**q) for q in range(EXACT_POWERS + 1)])
-LEADING = [_leading_bits(q) for q in range(LEAST_POWER, GREATEST_POWER + 1)]
+LEADING = [_leading_bits(q) for q in range(MIN_POWER, MAX_POWER + 1)]
 HIGH = np.array([bits >> 64 for bits in LEADING], np.uint64)
 LOW = np.array([bits & (1 << 64) - 1 for bits in LEADING], np.uint64)
 
@@ -150,7 +150,7 @@ def read_exponent(text, position):
     power = 0
     digit = np.int64(text[position]) - ZERO
     while 0 <= digit <= 9:
-        if power < FAR:
+        if power < MAX_COUNTED:
             power = 10 * power + digit
         position += 1
         digit = np.int64(text[position]) - ZERO
@@ -178,9 +178,9 @@ def decimal(mantissa, exponent, truncated):
 @kernel
 def rounded(mantissa, exponent):
     """The double next to mantissa * 10^exponent, for a positive mantissa; the even one of two."""
-    if exponent < LEAST_POWER:
+    if exponent < MIN_POWER:
         return 0.0
-    if exponent > GREATEST_POWER:
+    if exponent > MAX_POWER:
         return np.inf
     word = np.uint64(mantissa)
     shift = 0
@@ -188,7 +188,7 @@ def rounded(mantissa, exponent):
         if word < TOP >> (STEPS[k] - ONE):
             word = word << STEPS[k]
             shift += np.int64(STEPS[k])
-    high, low = leading_product(word, exponent - LEAST_POWER)
+    high, low = leading_product(word, exponent - MIN_POWER)
     upper = np.int64(high >> LAST)
     bits = np.int64(high >> np.uint64(upper + BELOW))
     # The exponent as a double stores it: 217706 / 2^16 is log2(10) from below.

@@ -27,7 +27,7 @@ BAD_TARGET, BAD_PAIR, BAD_VALUE, BEYOND, ZERO_INDEX, FALLING_INDEX = range(5, 11
 TARGET_BEYOND_DOUBLES, VALUE_BEYOND_DOUBLES = 11, 12
 
 # Beyond all indices: not counted on.
-FAR = 1 << 40
+MAX_INDEX = 1 << 40
 
 
 class RowArrays(NamedTuple):
@@ -141,7 +141,7 @@ def read_index(text, position):
     index = 0
     digit = np.int64(text[position]) - ZERO
     while 0 <= digit <= 9:
-        if index < FAR:
+        if index < MAX_INDEX:
             index = 10 * index + digit
         position += 1
         digit = np.int64(text[position]) - ZERO

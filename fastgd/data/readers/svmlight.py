@@ -16,14 +16,14 @@ from fastgd.data.sources import Block, BlockSource, Reading
 
 WORD = re.compile(rb"[^\0-\x20]+|.", re.DOTALL)
 # Columns that int32 can count.
-MOST_FEATURES = np.iinfo(np.int32).max
+MAX_FEATURES = np.iinfo(np.int32).max
 # Bytes of a block whose values int32 can count.
-MOST_BYTES = 12 * MOST_FEATURES - 12
+MAX_BYTES = 12 * MAX_FEATURES - 12
 # Bytes of a block where only its indices are looked at.
 SCANNED = 1 << 22
 # What the first block has room for, before it grows.
-FEWEST_ROWS = 1 << 10
-FEWEST_HARD = 1 << 6
+MIN_ROWS = 1 << 10
+MIN_HARD = 1 << 6
 
 NOT_FINITE = (b"nan", b"inf", b"infinity")
 BEYOND_DOUBLES = "is beyond the range of double precision"
@@ -89,9 +89,9 @@ def from_svmlight(
     >>> folder.cleanup()
     """
     whole = isinstance(n_features, Integral) and not isinstance(n_features, bool)
-    if n_features is not None and not (whole and 0 < n_features <= MOST_FEATURES):
+    if n_features is not None and not (whole and 0 < n_features <= MAX_FEATURES):
         raise ValueError(
-            f"n_features must be an int from 1 to {MOST_FEATURES}, or None, got {n_features!r}"
+            f"n_features must be an int from 1 to {MAX_FEATURES}, or None, got {n_features!r}"
         )
     if zero_based not in (True, False, "auto"):
         raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
@@ -187,7 +187,7 @@ class SvmlightSource(BlockSource):
 
     def _scanned(self):
         """Columns by the indices that occur, as scikit-learn has them."""
-        rows = _RowBuilder(SCANNED, SvmlightColumns(MOST_FEATURES, True))
+        rows = _RowBuilder(SCANNED, SvmlightColumns(MAX_FEATURES, True))
         for _ in self._blocks(rows, []):
             pass
         based = self.zero_based
@@ -213,17 +213,17 @@ class _RowBuilder:
     """The arrays of a block while lines are read into them."""
 
     def __init__(self, n_bytes, columns):
-        self.n_bytes = min(n_bytes, MOST_BYTES)
+        self.n_bytes = min(n_bytes, MAX_BYTES)
         self.columns = columns
         self.path: Any = None
         self.start: Any = None
         self._rows_before = 0  # of this file, in blocks that were handed out
         self.counts = np.zeros(kernels.N_COUNTS, np.int64)
-        self.counts[kernels.LEAST] = MOST_FEATURES
+        self.counts[kernels.LEAST] = MAX_FEATURES
         self.counts[kernels.GREATEST] = -1
-        self.hard = np.empty((FEWEST_HARD, 4), np.int64)
+        self.hard = np.empty((MIN_HARD, 4), np.int64)
         self.room: Any = None
-        self.most_rows = FEWEST_ROWS
+        self.most_rows = MIN_ROWS
 
     @property
     def n_rows_of_file(self):
@@ -260,7 +260,7 @@ class _RowBuilder:
         self.counts[kernels.ROWS] = self.counts[kernels.VALUES] = 0
         self._rows_before += n_rows
         self.start = None
-        self.most_rows = max(FEWEST_ROWS, n_rows + n_rows // 8)
+        self.most_rows = max(MIN_ROWS, n_rows + n_rows // 8)
         parts = room.data[:n_values], room.indices[:n_values], room.indptr[: n_rows + 1]
         X = sp.csr_array(parts, shape=(n_rows, self.columns.n_features))
         return Block(X, room.targets[:n_rows])

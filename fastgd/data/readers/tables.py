@@ -21,7 +21,7 @@ from fastgd.data.sources import Block, BlockSource, Reading
 # time.
 BATCH = 1 << 13
 # Bytes of a block whose values int32 can count.
-MOST_BYTES = 12 * (np.iinfo(np.int32).max - 1)
+MAX_BYTES = 12 * (np.iinfo(np.int32).max - 1)
 
 
 def from_parquet(
@@ -165,7 +165,7 @@ class TableSource(BlockSource):
             self.feature_names, self.encoding = found.feature_names, found
         width = len(self.encoding.columns)
         bytes_per_row = 8 * width if self.encoding.numeric else 12 * width + 8
-        n_rows = max(int(min(n_bytes, MOST_BYTES)) // bytes_per_row, 1)
+        n_rows = max(int(min(n_bytes, MAX_BYTES)) // bytes_per_row, 1)
         starts: list[int] = []
 
         def place(number: int, row: int) -> str:

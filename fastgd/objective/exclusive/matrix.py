@@ -14,13 +14,13 @@ from fastgd.linalg.symmetric import mirror
 from fastgd.objective.cost_model import LOOP_COST, Cost, pass_cost
 from fastgd.objective.exclusive import kernels
 from fastgd.objective.exclusive.columns import find_exclusive
-from fastgd.objective.gram import MOST_MATRICES
+from fastgd.objective.gram import MAX_MATRICES
 from fastgd.objective.measured import measured_once
 
 # Units that a row's norm is rounded by, of the square of what it is made of.
 ROUNDED = 16.0
 # Exclusive columns that are asked how many others they meet, and their rows: 2 ms.
-MOST_SAMPLED = 64
+MAX_SAMPLED = 64
 ROWS_SAMPLED = 30_000
 OUT_OF_ORDER = Cost(
     85.0,
@@ -110,7 +110,7 @@ class BorderedCurvature:
         tenth of X at most.
         """
         F, size = self.objective, self._rest.size
-        n_blocks = MOST_MATRICES
+        n_blocks = MAX_MATRICES
         while n_blocks > 2 and n_blocks * size**2 > 0.1 * F.rows.stored():
             n_blocks //= 2
         n_rows, alone = int(starts[-1]), starts[-2]
@@ -172,7 +172,7 @@ def mean_square_met(objective):
     F, columns = objective, find_exclusive(objective)
     order, starts = measured_once(F, rows_by_column)
     n_first = columns.first.size
-    few = min(MOST_SAMPLED, max(ROWS_SAMPLED * n_first // max(starts[-2], 1), 1))
+    few = min(MAX_SAMPLED, max(ROWS_SAMPLED * n_first // max(starts[-2], 1), 1))
     sampled = np.unique(np.linspace(0, n_first - 1, min(int(few), n_first)).astype(int))
     total = 0.0
     for k in sampled:

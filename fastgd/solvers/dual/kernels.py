@@ -23,16 +23,16 @@ from fastgd.solvers.stochastic.kernels import AHEAD
 
 # Tangents that lie this many times farther out than the place between them are taken anew beside
 # it.
-FAR = 64.0
+MAX_DISTANCE_OF_TANGENT = 64.0
 # A step ends where it misses this share of its length: of what the dual can gain, the square of it
 # is left.
 SHARE = 0.05
-MOST_STEPS = 150
+MAX_STEPS = 150
 ROUNDING = 1e-14
-# A bracket wider than this is halved by exponents, and never wider than to FARTHEST; closed where
-# its ends differ by so many units in the last place, of no less than LEAST.
+# A bracket wider than this is halved by exponents, and none is wider than to MAX_BRACKET; closed
+# where its ends differ by so many units in the last place, of no less than LEAST.
 WIDE = 64.0
-FARTHEST = 1e300
+MAX_BRACKET = 1e300
 CLOSE = 8.0 * 2.0**-52
 LEAST = 1e-200
 
@@ -77,13 +77,13 @@ def smooth_step(loss, prediction, target, dual, rate):
         loss.curvature(prediction, target),
     )
     excess = rate * (dual + derivative)
-    low, high = max(min(z, z - excess), -FARTHEST), min(max(z, z - excess), FARTHEST)
+    low, high = max(min(z, z - excess), -MAX_BRACKET), min(max(z, z - excess), MAX_BRACKET)
     slow = False
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         rounding = ROUNDING * (abs(z) + abs(prediction) + rate * (abs(dual) + abs(derivative)))
         if (
             abs(excess) <= max(SHARE * abs(rate * (dual + derivative)), rounding)
-            and abs(excess) < FARTHEST
+            and abs(excess) < MAX_BRACKET
         ):
             value = loss.value(z, target)
             return -derivative, z, value, abs(value) + abs(derivative) * (abs(z) + abs(target))
@@ -91,14 +91,14 @@ def smooth_step(loss, prediction, target, dual, rate):
         if slow or not low < z < high:
             if high - low <= 2.0 * CLOSE * max(abs(low), abs(high)):
                 return between_tangents(loss, prediction, target, dual, rate, low, high)
-            beside_low, beside_high = (
+            least, most = (
                 low + CLOSE * max(abs(low), LEAST),
                 high - CLOSE * max(abs(high), LEAST),
             )
-            if not slow and beside_high <= z <= high:
-                z = beside_high
-            elif not slow and low <= z <= beside_low:
-                z = beside_low
+            if not slow and most <= z <= high:
+                z = most
+            elif not slow and low <= z <= least:
+                z = least
             else:
                 z = middle(low, high)
         # Side by side they share their exp.
@@ -176,7 +176,7 @@ def nonsmooth_step(loss, prediction, target, dual, rate):
     a, b = prediction, prediction - rate * (dual + derivative_a)
     derivative_b, value_b = loss.derivative(b, target), loss.value(b, target)
     z, derivative, nearer, slow, found = b, derivative_b, False, False, False
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         if derivative_a == derivative_b:
             break
         root_a, root_b = (
@@ -200,7 +200,11 @@ def nonsmooth_step(loss, prediction, target, dual, rate):
         far = abs(value_a) + abs(value_b) + abs(derivative * (b - a))
         if loss_z - value <= ROUNDING * far:
             margin = max(ROUNDING * far / abs(derivative_a - derivative_b), CLOSE * abs(z))
-            if nearer or far <= FAR * (loss_z + abs(derivative * z)) or margin >= 0.25 * abs(b - a):
+            if (
+                nearer
+                or far <= MAX_DISTANCE_OF_TANGENT * (loss_z + abs(derivative * z))
+                or margin >= 0.25 * abs(b - a)
+            ):
                 found = True
                 break
             nearer = True

@@ -37,23 +37,23 @@ from fastgd.solvers.krylov_iterations import counted_on, share_of_digits
 # one-hot columns at 1 / n.
 SMALL_MOVE = 1.0
 # Visits to the active rows go on while they move w at least this many times as fast as visits to
-# all rows did, for as many rows read. Beyond MOST_ACTIVE of all rows there is little to be won.
+# all rows did, for as many rows read. Beyond MAX_ACTIVE of all rows there is little to be won.
 FAST_ENOUGH = 0.5
-MOST_ACTIVE = 0.6
-MOST_VISITS = 30
+MAX_ACTIVE = 0.6
+MAX_VISITS = 30
 # The intercept as a column whose square is a tenth of a row's. Passes to a certified 1e-4 with 0.1,
 # 1, 10 here: over 200, 26, 18 on one-hot columns at alpha = 1 / n (log loss), over 200, 101, 63
 # (hinge), and 5, 5, 12 on rare binary features at 100 / n (log loss).
 RHO = 10.0
-# A check takes a pass.  After each iteration one row of so many, and no fewer than LEAST_SAMPLED if
+# A check takes a pass.  After each iteration one row of so many, and no fewer than MIN_SAMPLED if
 # these are no more than a quarter, tell whether it is due: their gaps are never negative, and add
 # up to that of the bound.  What an iteration raised the bound by does not tell: on text it left
 # from 0.4 to 0.01 of that.  Passes to a certified 1e-2 with what was raised and with the rows, at
 # alpha = 1 / n and 0.01 / n: log loss 4.4 and 4.5, 5.6 and 5.7 on generated text, 5.7 and 4.7, 9.5
 # and 9.8 on code; hinge 9.0 and 7.1, 41.6 and 24.1, 12.4 and 8.8, 40.7 and 33.6.
 SAMPLED = 32
-LEAST_SAMPLED = 512
-MOST_SAMPLED = 0.25
+MIN_SAMPLED = 512
+MAX_SAMPLED = 0.25
 # w is made anew from the duals at doubling iterations from this one on, and where what it may have
 # lost to rounding is this share of what the last iteration raised the bound by.
 REBUILT = 8
@@ -71,11 +71,11 @@ SUMMED = 8.0
 # on the two halves instead of 1.17 and 1.19, and is above 2.5 for 4 % of the fits instead of 6 %.
 # Dual ascent is chosen up to r = 1000.
 HOPED_FOR = 0.42
-FEWEST_VISITS_OF_KINKS = 3.2
+MIN_VISITS_OF_KINKS = 3.2
 VISITS_OF_KINKS = 17.9
 POWER_OF_COUPLING = 0.575
 POWER_OF_TOL = 0.28
-MOST_COUPLED = 1000.0
+MAX_COUPLED = 1000.0
 # Where rows are fewer than directions, dual variables end within their ends however weak the
 # penalty is, and it takes about 6.5 / e to 1e-4, e the least eigenvalue of products of rows of
 # length 1 (`row_freedom`).  Of hinges fewer rows count: a share of 1 / (1 + 0.7 q^2), q rows to a
@@ -85,7 +85,7 @@ MOST_COUPLED = 1000.0
 # 1,600: 75 and 75, 26 and 28; 157 and 120, 47 and 43; 159 and 132, 50 and 46.
 VISITS_PER_INVERSE = 6.5
 FEWER_OF_HINGES = 0.7
-MOST_ROWS_OF_HINGES = 1.1
+MAX_ROWS_OF_HINGES = 1.1
 # Where the loss has a curvature c, about 3 + 4 sqrt(k) to 1e-4, k the condition number of the dual
 # problem, and half as many again with an intercept, for which dual variables have to add up to 0.
 # The root mean square of log(told / taken), over 79 problems of four kinds, 300 to 2,300 rows,
@@ -95,10 +95,10 @@ MOST_ROWS_OF_HINGES = 1.1
 # cost of matrices is sure, and a plan counts on 1.8 times as many visits: where this and another
 # solver are close, the one that is chosen takes 1.70 and 1.02 times what the better one does, on
 # two halves of 29 fits; 2.17 and 1.49 without.
-FEWEST_VISITS = 3.0
+MIN_VISITS = 3.0
 VISITS_PER_ROOT = 4.0
 WITH_INTERCEPT = 1.5
-FEWEST_VISITS_OF_MANY = 6.0
+MIN_VISITS_OF_MANY = 6.0
 VISITS_PER_ROOT_OF_MANY = 6.0
 # With fewer columns the root mean square of log(told / taken), of losses whose curvature jumps, is
 # 2.8 on one half and 2.0 on the other by the bound of the curvature, 1.6 and 2.1 by that of most
@@ -240,17 +240,17 @@ class Sdca(Solver):
             more = 1.0
             if F.l1 > 0.0:
                 more = MORE_WITH_LITTLE_L1 if little else MORE_WITH_L1
-            least = more * FEWEST_VISITS * share_of_digits(tol) * visit_cost(F)
+            least = more * MIN_VISITS * share_of_digits(tol) * visit_cost(F)
             passes = least if best <= least else more * dual_passes(F, tol)
             pays = F.l1 == 0.0 or passes < LAST_RESORT
             return Forecast(passes if pays else np.inf, reason, last=F.l1 > 0.0 and not little)
-        pays = row_coupling(F) <= MOST_COUPLED or _visits_of_free_rows(F) < LAST_RESORT
+        pays = row_coupling(F) <= MAX_COUPLED or _visits_of_free_rows(F) < LAST_RESORT
         # Slow where it does not pay, but then nothing else that proves what is left may be open.
         passes = dual_passes(F, tol)
         return Forecast(passes if pays else max(passes, 2.0 * LAST_RESORT), reason, last=not pays)
 
     @classmethod
-    def beside_passes(cls, objective):
+    def overhead_passes(cls, objective):
         """What a visit in random order to as many rows as a pass reads takes longer."""
         return visit_cost(objective) - 1.0
 
@@ -422,7 +422,7 @@ class Sdca(Solver):
     def _sampled(self, visits):
         """Some of the rows, with repetitions, in order."""
         n_rows = self.rows.size
-        size = min(max(n_rows // SAMPLED, LEAST_SAMPLED), max(int(MOST_SAMPLED * n_rows), 1))
+        size = min(max(n_rows // SAMPLED, MIN_SAMPLED), max(int(MAX_SAMPLED * n_rows), 1))
         rng = np.random.Generator(np.random.PCG64([self.seed, visits, size]))
         return self.rows[np.sort(rng.integers(0, n_rows, size))]
 
@@ -480,9 +480,9 @@ class Sdca(Solver):
         moves = state.memory.moves
         mean = float(moves[self.rows].mean())
         active = self.rows[moves[self.rows] > SMALL_MOVE * mean]
-        if active.size > MOST_ACTIVE * self.rows.size:
+        if active.size > MAX_ACTIVE * self.rows.size:
             return
-        for _ in range(MOST_VISITS):
+        for _ in range(MAX_VISITS):
             moved = self._visit(state, point, active)
             if moved < FAST_ENOUGH * mean * active.size:
                 break
@@ -585,7 +585,7 @@ def _visits(objective, tol):
         return more * _visits_of_smooth(F) * share_of_digits(tol)
     slower = (1e-4 / (tol or EPS)) ** POWER_OF_TOL
     coupling = row_coupling(F)
-    apart = FEWEST_VISITS_OF_KINKS * share_of_digits(tol)
+    apart = MIN_VISITS_OF_KINKS * share_of_digits(tol)
     told = apart + VISITS_OF_KINKS * coupling**POWER_OF_COUPLING * slower
     told *= HOPED_FOR
     if coupling > WORTH_A_LOOK:
@@ -597,7 +597,7 @@ def _visits_of_free_rows(objective):
     """Visits to each row to 1e-4 where rows are fewer than directions, inf where they are not."""
     F = objective
     hinge = F.loss.classification
-    if F.n_active > (MOST_ROWS_OF_HINGES if hinge else 1.0) * F.n_features:
+    if F.n_active > (MAX_ROWS_OF_HINGES if hinge else 1.0) * F.n_features:
         return np.inf
     freedom = measured_once(F, row_freedom)
     crowded = F.n_active / freedom.directions
@@ -615,8 +615,8 @@ def _visits_of_smooth(objective):
     F = objective
     curved = max(curvature_of_most(F) * row_coupling(F), EPS)
     if F.n_features < F.n_active:
-        return counted_on(FEWEST_VISITS_OF_MANY + VISITS_PER_ROOT_OF_MANY * math.sqrt(curved))
+        return counted_on(MIN_VISITS_OF_MANY + VISITS_PER_ROOT_OF_MANY * math.sqrt(curved))
     least = measured_once(F, row_freedom).least(F.n_active)
     condition = (1.0 + 1.0 / curved) / (least + 1.0 / curved)
-    visits = FEWEST_VISITS + VISITS_PER_ROOT * math.sqrt(condition)
+    visits = MIN_VISITS + VISITS_PER_ROOT * math.sqrt(condition)
     return WITH_INTERCEPT * visits if F.fit_intercept else visits

@@ -30,8 +30,8 @@ FORGET = 0.98
 # and 3,000 columns went to 1e10.
 RISE = 2.0
 EXPLODED = 1e3
-LEAST_CURVATURE = 1e-30
-GREATEST_CURVATURE = 1e30
+MIN_CURVATURE = 1e-30
+MAX_CURVATURE = 1e30
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Accelerated(Preconditioned):
             if seen <= curvature and t > 1.0:  # momentum alone carries it too far
                 x_old, t = y, 1.0
                 continue
-            if curvature > GREATEST_CURVATURE:
+            if curvature > MAX_CURVATURE:
                 y_next = x = y
                 v, smooth, gradient = state.point, state.value, state.gradient
                 t_next, seen = 1.0, 0.0
@@ -115,7 +115,7 @@ class Accelerated(Preconditioned):
             least = FORGET * curvature
         else:
             least = 0.0 if seen > 0.0 else 0.25 * curvature
-        memory.curvature = max(seen, least, LEAST_CURVATURE)
+        memory.curvature = max(seen, least, MIN_CURVATURE)
         memory.iterate, memory.momentum, memory.ceiling = x, t_next, ceiling
         if not (y_next - y).any() and not (x - x_old).any():
             state.done = True

@@ -21,8 +21,8 @@ LOOK_BACK = 10
 # last few of them. `fastgd.scipy_method` has 0.5 and 3, chosen for functions that are not convex.
 SHORT_SHARE = 0.8
 SHORT_MEMORY = 5
-LEAST_RATE = 1e-12
-GREATEST_RATE = 1e12
+MIN_RATE = 1e-12
+MAX_RATE = 1e12
 
 
 @dataclass
@@ -60,7 +60,7 @@ class BarzilaiBorwein(Preconditioned):
             trial = self.proximal(u - rate * g, rate)
             step = trial - u
             v, total, smooth, gradient = self.evaluate_at(trial)
-            still = not step.any() or rate <= LEAST_RATE
+            still = not step.any() or rate <= MIN_RATE
             promise = -float(step @ step) / (2.0 * rate)
             if still or armijo(max(values), total, promise, slack=slack):
                 break
@@ -81,8 +81,8 @@ class BarzilaiBorwein(Preconditioned):
         if float(s @ s) == 0.0:
             return 1.0
         if float(y @ y) == 0.0:
-            return min(4.0 * rate, GREATEST_RATE)
+            return min(4.0 * rate, MAX_RATE)
         chosen, memory.short_rates = barzilai_borwein_rate(
             s, y, memory.short_rates, share=SHORT_SHARE, memory=SHORT_MEMORY
         )
-        return float(np.clip(chosen, LEAST_RATE, GREATEST_RATE))
+        return float(np.clip(chosen, MIN_RATE, MAX_RATE))

@@ -22,7 +22,7 @@ from fastgd.objective.moments import ROUNDED, column_variances
 # A curvature matrix costs about as many passes as a row has values, and each iteration d^2
 # operations on top.
 LONGEST_ROW = 128
-MOST_COLUMNS = 512
+MAX_COLUMNS = 512
 
 
 class Coordinates:
@@ -189,7 +189,7 @@ class CurvatureCoordinates:
 def curvature_pays(objective):
     """Whether F has a gradient and rows are short enough to afford curvature coordinates."""
     F = objective
-    few = F.n_features <= MOST_COLUMNS and F.n_nonzeros <= LONGEST_ROW * F.n_samples
+    few = F.n_features <= MAX_COLUMNS and F.n_nonzeros <= LONGEST_ROW * F.n_samples
     return not F.vector and few and F.elastic and F.l1 == 0.0 and F.loss.convex
 
 

@@ -50,7 +50,7 @@ from fastgd.solvers.interior_point.path_cost import (
 from fastgd.solvers.interior_point.row_chunks import in_one_chunk, row_chunks
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
-MOST_IDLE = 10
+MAX_IDLE = 10
 ROUNDING = 1e-14
 # Dual variables that change by less than this share of what they do elsewhere are held by their
 # ends; once the gap is likely below this share of F they are moved there, if that is what a proof
@@ -283,7 +283,7 @@ class CentralPath(Solver):
         )
         return derivative * F.root_mean_squares()
 
-    def beside(self, state):
+    def workspace(self, state):
         """Columns that others make up, and the metric of the matrix of the rows."""
         metric = None if self._system is None else self._system.metric
         return {"redundant": self._redundant, "searched": self._searched, "metric": metric}
@@ -296,12 +296,12 @@ class CentralPath(Solver):
         named = {"families": families, "pieces": pieces, "columns": own}
         return {**super().lengths(state), **named}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Form the matrix of the rows once more."""
-        self._redundant, self._searched = beside["redundant"], beside["searched"]
-        if beside["metric"] is not None:
+        self._redundant, self._searched = workspace["redundant"], workspace["searched"]
+        if workspace["metric"] is not None:
             self._system = RowSystem(self._matrix(), self.objective.fit_intercept)
-            self._system.take_metric(beside["metric"])
+            self._system.take_metric(workspace["metric"])
 
     def _continues(self, state, products):
         """Whether the dual variables of an earlier run are of these rows and this objective."""
@@ -378,7 +378,7 @@ class CentralPath(Solver):
         memory.least_gap = min(memory.gap, memory.least_gap)
         memory.mu = min(mu, memory.mu)
         memory.idle = 0 if closer else memory.idle + 1
-        state.done = memory.idle >= MOST_IDLE or memory.gap <= 4.0 * EPS * abs(memory.total)
+        state.done = memory.idle >= MAX_IDLE or memory.gap <= 4.0 * EPS * abs(memory.total)
 
     def progress(self, state):
         """The dual objective at the dual variables, the greatest so far, and the gap to F."""

@@ -6,8 +6,9 @@ those of
     the kink at 0, -l1 <= s <= l1,    low, s <= 0,    and high, s >= 0,
 
 that are there.  A bound that leaves w one sign has the L1 part within it: low >= 0 has s <= l1, and
-l1 low beside it.  An end that is infinite is one at `FAR`, where a multiplier is next to nothing.
-(A quadratic part is the business of others, and so are coefficients with one value only.)
+l1 low beside it.  An end that is infinite is one at `STAND_IN_FOR_INFINITY`, where a multiplier is
+next to nothing.  (A quadratic part is the business of others, and so are coefficients with one
+value only.)
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from fastgd.solvers.interior_point.bounded_duals import TINY, BoundedDuals
 
 # Where an infinite end is: beyond any derivative, and no product with it overflows.
-FAR = 1e100
+STAND_IN_FOR_INFINITY = 1e100
 # An L1 part below this has no room for a variable between its ends, which rounding leaves `TINY`
 # from either: of 1e-300 the first step was infinite.  The kink is left to those who bound F.
 NARROW = 100.0 * TINY
@@ -55,8 +56,18 @@ class ColumnDuals:
         # Each: which columns, where the kink is, and the ends.
         kinds = (
             (kink, np.zeros(n_features), -l1, l1),
-            (free & (low > -np.inf), low, np.full(n_features, -FAR), np.where(positive, l1, 0.0)),
-            (free & (high < np.inf), high, np.where(negative, -l1, 0.0), np.full(n_features, FAR)),
+            (
+                free & (low > -np.inf),
+                low,
+                np.full(n_features, -STAND_IN_FOR_INFINITY),
+                np.where(positive, l1, 0.0),
+            ),
+            (
+                free & (high < np.inf),
+                high,
+                np.where(negative, -l1, 0.0),
+                np.full(n_features, STAND_IN_FOR_INFINITY),
+            ),
         )
         found = [(np.flatnonzero(which), *arrays) for which, *arrays in kinds]
         own = [[one[columns] for one in arrays] for columns, *arrays in found]
@@ -71,12 +82,16 @@ class ColumnDuals:
         (d,), ask for, with multipliers that make the products of all ends `mu`, or more.
         """
         low, high = self.pieces.low, self.pieces.high
-        strength = np.where(low > -FAR, np.abs(low), np.abs(high))
+        strength = np.where(low > -STAND_IN_FOR_INFINITY, np.abs(low), np.abs(high))
         inside = np.maximum(derivatives[self.columns], strength)
         # A column of zeros asks for nothing.
         inside[inside == 0.0] = inside.max(initial=0.0) or 1.0
-        one_end = np.where(low > -FAR, low + inside, high - inside)
-        s = np.where((low > -FAR) & (high < FAR), 0.5 * (low + high), one_end)
+        one_end = np.where(low > -STAND_IN_FOR_INFINITY, low + inside, high - inside)
+        s = np.where(
+            (low > -STAND_IN_FOR_INFINITY) & (high < STAND_IN_FOR_INFINITY),
+            0.5 * (low + high),
+            one_end,
+        )
         u = self.distances(coef)
         return np.stack(
             [s, mu / (s - low) + np.maximum(-u, 0.0), mu / (high - s) + np.maximum(u, 0.0)]

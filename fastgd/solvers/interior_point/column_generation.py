@@ -163,16 +163,16 @@ class ColumnGeneration(CentralPath):
             if more.size and not state.done:
                 self._begin_stage(state, columns)
 
-    def beside(self, state):
+    def workspace(self, state):
         """That of the solver on these columns, and what its objective knows."""
         known = self._solver.objective.known()
-        return {"known": known, "inner": self._solver.beside(state.memory.inner)}
+        return {"known": known, "inner": self._solver.workspace(state.memory.inner)}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Gather the columns once more."""
         self._solver = self._made(state.memory.columns)
-        self._solver.objective.recall(beside["known"])
-        self._solver.recall(state.memory.inner, beside["inner"])
+        self._solver.objective.recall(workspace["known"])
+        self._solver.recall(state.memory.inner, workspace["inner"])
 
     def answer(self, state):
         """The unknowns, with the coefficients that the L1 part holds at 0 there; the point where an

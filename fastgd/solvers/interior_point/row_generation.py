@@ -46,12 +46,12 @@ BAND = 4.0
 # A model of some of the rows need not be better than this share of what it does not know, and an
 # exact one not than this share of what tol asks for; iterations at the most.
 TIGHT = 0.1
-MOST_ITERATIONS = 60
+MAX_ITERATIONS = 60
 # Where F rises, or the gap stays above this share of what it was, so many times as many rows count
 # as near; after so many times in a row it is done.
 SLOW = 0.25
 WIDER = 4.0
-MOST_IDLE = 3
+MAX_IDLE = 3
 # Of a part more rows than this many times its share are not taken, the nearest ones first.
 CROWDED = 2.0
 FEWEST = 64
@@ -175,7 +175,7 @@ class RowGeneration(Solver):
             state.value, state.gradient = kept
         memory.idle += 1
         memory.share = min(WIDER * share, 1.0)
-        state.done = memory.idle >= MOST_IDLE
+        state.done = memory.idle >= MAX_IDLE
         if not state.done:
             self._look_at(state, state.point)
 
@@ -184,7 +184,7 @@ class RowGeneration(Solver):
         memory = state.memory
         return Progress(left=memory.gap, lower=memory.lower, done=state.done)
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Take the rows once more."""
         self._look_at(state, state.point)
 
@@ -199,12 +199,12 @@ class RowGeneration(Solver):
         rate = min(largest_share(F) / share, 1.0)
         arguments = coef, intercept, self._width(point, share), share, rate, state.iteration
         loss, gradient, sums = 0.0, np.zeros(n + 1), np.zeros((2, n + 3))
-        tables, beside = [], []
+        tables, near_rows = [], []
         for own_loss, own_gradient, own_sums, table, own in F.over_parts(_sorted_rows, *arguments):
             loss, gradient, sums = loss + own_loss, gradient + own_gradient, sums + own_sums
             tables.append(table)
-            beside.append(own)
-        near = np.concatenate(beside, axis=1)
+            near_rows.append(own)
+        near = np.concatenate(near_rows, axis=1)
         if near.shape[1] == 0 and not sums[:, n].any():
             # The loss is flat at all rows that count, and the model of a sample that had none of
             # them says that they are far from a kink.
@@ -290,8 +290,8 @@ def _sorted_rows(part, coef, intercept, width, share, rate, seed):
         chosen[near] = 0.0
         linear_map.rmatvec(chosen, own[: F.n_features])
         own[F.n_features :] = chosen.sum(), chosen @ targets, chosen @ offsets
-    beside = np.stack([targets[taken], weight, offsets[taken]])
-    return loss, gradient, sums, F.rows.take(taken), beside
+    own = np.stack([targets[taken], weight, offsets[taken]])
+    return loss, gradient, sums, F.rows.take(taken), own
 
 
 def _spread(values, count, seed):
@@ -329,7 +329,7 @@ def _minimum(objective, point, enough):
     F = objective
     solver = ColumnGeneration(F) if takes_columns_by_need(F) else CentralPath(F)
     state = solver.start(point)
-    for _ in range(MOST_ITERATIONS):
+    for _ in range(MAX_ITERATIONS):
         if state.done or solver.progress(state).left <= enough:
             break
         solver.advance(state)

@@ -30,15 +30,15 @@ from fastgd.solvers.l1.column_subset import WIDEST_MATRIX, ColumnSubset
 from fastgd.solvers.l1.proximal_newton import ROUNDING, RowValues
 
 # A working set holds so many columns, or twice the nonzero ones.
-FEWEST_COLUMNS = 20
+MIN_COLUMNS = 20
 GROWTH = 2
 # Coordinate descent ends at this share of the violation, or after so many epochs.
 TIGHT = 1e-3
-MOST_EPOCHS = 200
+MAX_EPOCHS = 200
 # F has to fall by this share of what the model fell by; else H is raised to so many times itself.
 SUFFICIENT = 0.1
 RAISED = 4.0
-MOST_RAISES = 60
+MAX_RAISES = 60
 TYPICAL_PASSES = 40.0
 
 
@@ -107,13 +107,13 @@ class ConcaveSet(Solver):
         self._rows: Any = None
         self._point: Any = None
 
-    def beside(self, state):
+    def workspace(self, state):
         """What the rows are at the point."""
         return {"rows": self._rows, "point": self._point}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Know the rows once more."""
-        self._rows, self._point = beside["rows"], beside["point"]
+        self._rows, self._point = workspace["rows"], workspace["point"]
 
     def _evaluate_point(self, state):
         F = self.objective
@@ -157,7 +157,7 @@ class ConcaveSet(Solver):
     def _chosen(self, coef, violations):
         """Nonzero coefficients, then those that are farthest from their optimum, in order."""
         n_nonzero = int(np.count_nonzero(coef))
-        most = min(max(FEWEST_COLUMNS, GROWTH * n_nonzero), WIDEST_MATRIX)
+        most = min(max(MIN_COLUMNS, GROWTH * n_nonzero), WIDEST_MATRIX)
         found = np.flatnonzero((coef != 0.0) | (violations > 0.0))
         if found.size <= most:
             return found
@@ -177,13 +177,13 @@ class ConcaveSet(Solver):
         total = rows.loss + before
         memory.raised = max(memory.raised / RAISED, 1.0)
         unit = 1e-12 * curvature_unit(F)
-        for _ in range(MOST_RAISES):
+        for _ in range(MAX_RAISES):
             raised = memory.raised * matrix[:n_unknowns, :n_unknowns]
             raised[np.diag_indices(n_unknowns)] += unit * (memory.raised - 1.0)
             unknowns, gradient = start.copy(), begun.copy()
             pieces = lows, derivatives, bends, heights
             kernels.concave_descent(
-                raised, gradient, unknowns, *pieces, size, tolerance, MOST_EPOCHS
+                raised, gradient, unknowns, *pieces, size, tolerance, MAX_EPOCHS
             )
             move = unknowns - start
             after = F.term.rest_value(unknowns[:size])

@@ -55,7 +55,7 @@ SYSTEMS_OF_PATH = 20.0
 TINY = 1e-300
 # Columns that are 0 are looked at again once the others are so much closer.
 CLOSER = 0.1
-MOST_EPOCHS = 50
+MAX_EPOCHS = 50
 # Columns whose change was at least this share of the largest, if they hold no more than this share
 # of the values, are gone over so often once more: in text a few frequent columns answer to all
 # others, and theirs is the violation that a certificate is about.
@@ -339,7 +339,7 @@ def _sweep(columns, unknowns, derivatives, curvatures, model):
         _few_epochs(epoch, every, moving)
         return visited
     active, sizes, enough = every, [], model.goal
-    for _ in range(MOST_EPOCHS):
+    for _ in range(MAX_EPOCHS):
         largest = epoch(active)[0]
         if active is every:
             if largest <= model.goal:

@@ -15,7 +15,7 @@ from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals
 
 # Ends once no more than this share of what the model fell by can be left, or after so many steps.
 EXACT = 1e-6
-MOST_STEPS = 60
+MAX_STEPS = 60
 # A step of at least this share of its length leaves of the equations without mu no more than the
 # rest of it.
 WHOLE = 0.9
@@ -44,7 +44,7 @@ def follow_central_path(matrix, gradient, unknowns, l1, n_penalised):
     """
     penalised, bounded, fallen = slice(0, n_penalised), BoundedDuals(-l1, l1, 0.0), 0.0
     duals, ones = bounded.start(unknowns[penalised]), np.ones(n_penalised)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         point = bounded.at(unknowns[penalised], duals)
         factor = Ridged(matrix, point.curvature)
         _, ahead = _step(factor, gradient, point, 0.0)

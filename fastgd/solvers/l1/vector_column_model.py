@@ -16,7 +16,7 @@ from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.proximal_newton import CLOSER, HOT, HOT_EPOCHS, HOT_SHARE
 
 # Epochs at most: what they leave is for the next model.
-MOST_EPOCHS = 20
+MAX_EPOCHS = 20
 
 
 def has_root(loss):
@@ -62,7 +62,7 @@ class VectorColumnModel:
         """
         before, every = self.unknowns.copy(), np.arange(self.unknowns.size)
         active, enough = every, tolerance
-        for _ in range(MOST_EPOCHS):
+        for _ in range(MAX_EPOCHS):
             largest = self._epoch(active, rng)
             if active is every:
                 if largest <= tolerance:

@@ -25,7 +25,7 @@ from fastgd.solvers.l1.proximal_newton import minimise_with_l1
 from fastgd.solvers.l1.vector_column_model import second_derivatives
 
 # Matrices that threads add to: 72 MB where they are widest.
-MOST_MATRICES = 4
+MAX_MATRICES = 4
 # ns of the central path of the model by size^3: 45 ms with 700 unknowns, 350 with 1,300.
 FOLLOWED = 0.15
 # ns of a step with a matrix for each prediction beside its pass: 15 rows of 30 columns, 3 classes.
@@ -71,7 +71,7 @@ class VectorJointModel:
         which = self.places % k
         of_predictions = [np.flatnonzero(which == c) for c in range(k)]
         data = second_derivatives(F, rows, 0.0)
-        cuts = coarser(F.range_cuts, MOST_MATRICES)
+        cuts = coarser(F.range_cuts, MAX_MATRICES)
         matrices = np.zeros((cuts.size - 1, size, size))
         length = max(size, VALUES // size)  # by 32 rows of 800 coefficients, six times as long
 

@@ -25,12 +25,12 @@ from fastgd.solvers.quasi_newton import is_curved
 
 # Rows that matrices are of: so many for each column, at least so many, in runs of so many.
 ROWS_PER_COLUMN = 8
-LEAST_ROWS = 2000
+MIN_ROWS = 2000
 RUN = 16
 # The diagonal has at least this share of what mean curvature and all rows would give it: a sample
 # may not show a column at all.
-LEAST_SHARE = 1e-4
-MOST_EPOCHS = 200
+MIN_SHARE = 1e-4
+MAX_EPOCHS = 200
 
 
 @dataclass
@@ -59,7 +59,7 @@ def blocks_at(F, v, columns):
     """`Blocks` of these columns at `v`, of some of the rows."""
     k, d, n = F.n_predictions, F.n_features, F.n_samples
     widest = max(own.size for own in columns)
-    ranges = _some_rows(n, max(ROWS_PER_COLUMN * widest, LEAST_ROWS))
+    ranges = _some_rows(n, max(ROWS_PER_COLUMN * widest, MIN_ROWS))
     curvatures, total = _diagonals(F, v, ranges)
     matrices = [np.zeros((1, own.size + 1, own.size + 1)) for own in columns]
     cuts = np.array([0, len(ranges)])
@@ -79,7 +79,7 @@ def blocks_at(F, v, columns):
         matrix = np.tril(matrices[c][0]) / total
         matrix += np.tril(matrix, -1).T
         diagonal = np.diag_indices(own.size + 1)
-        least = LEAST_SHARE * curvatures[c].sum() / total * squares[np.append(own, d)]
+        least = MIN_SHARE * curvatures[c].sum() / total * squares[np.append(own, d)]
         matrix[diagonal] = np.maximum(matrix[diagonal], least) * (1.0 + 1e-10)
         found.append(matrix)
     return Blocks(columns, found)
@@ -173,7 +173,7 @@ class VectorMatrixModel:
         matrices = np.concatenate([matrix.ravel() for matrix in self.matrices])
         numbers = self.gradient, self.unknowns, np.where(self.penalised, self.F.l1, 0.0)
         kernels.vector_matrix_descent(
-            matrices, self.starts, self.ranks, *numbers, tolerance, MOST_EPOCHS
+            matrices, self.starts, self.ranks, *numbers, tolerance, MAX_EPOCHS
         )
         step = np.zeros(self.F.size)
         step[self.places] = self.unknowns - before

@@ -22,7 +22,7 @@ import numpy as np
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
-from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS, WIDEST_PROOF
+from fastgd.objective.matrix_sizes import MAX_OF_PREDICTIONS, WIDEST_PROOF
 from fastgd.objective.subset import on_columns
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
@@ -47,29 +47,29 @@ SPARE = 50
 # left INNER of its violation, or after so many.
 TIGHT = 0.05
 INNER = 0.05
-MOST_STEPS = 30
-MOST_COLUMN_STEPS = 4
+MAX_STEPS = 30
+MAX_COLUMN_STEPS = 4
 # Matrices are formed anew after so many steps, the first ones sooner, and where others have to
 # move; with so many pairs (`fastgd.solvers.newton.vector_blocks`).
 STEPS = 8
 PATIENCE = 25
-MOST_PAIRS = 20
+MAX_PAIRS = 20
 # Coordinate descent on columns is for more of them than this, and for sets whose coefficients have
 # no more than so many times the values of X.
 FEW = 100
-MOST_ENTRIES = 4.0
+MAX_ENTRIES = 4.0
 # Intercepts are balanced, which takes a third of a step's time on small data, from this share of l1
 # on: proofs do not come before.
 CLOSE = 0.1
 # Curvature that is added after a step that was cut, in units of the loss's.
 RAISED_DAMPING = 1e-3
-MOST_IDLE = 3
+MAX_IDLE = 3
 # One matrix of all predictions is for so many coefficients at least, and for GROWTH times those
 # that are not 0; of the most that it can hold, ROOM may be these.  It is taken once steps with a
 # matrix for each prediction are AFTER times as many as it costs: nobody can tell beforehand where
 # the others take 10 steps or 300.  Processor s without and with it: 50,000 x 54 and 7 classes
 # 20 -> 4.3, 5,000 x 100 and 5 classes 1.0 -> 0.25, images 6.0 -> 7.5 and 13.8 -> 14.
-FEWEST_JOINT = 100
+MIN_JOINT = 100
 AFTER = 0.5
 ROOM = 0.8
 # Passes that it takes to 1e-4 where nothing is known beforehand: 7 on a text of 1.3 million
@@ -218,18 +218,18 @@ class VectorWorkingSet(Solver):
         self._part = None
         super()._resume(state)
 
-    def beside(self, state):
+    def workspace(self, state):
         """What the rows are at the point, and what is known of the columns at hand."""
         known = None if self._part is None else self._part.objective.known()
         return {"rows": self._rows, "point": self._point, "known": known}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Gather the columns at hand once more."""
-        self._rows, self._point = beside["rows"], beside["point"]
+        self._rows, self._point = workspace["rows"], workspace["point"]
         self._part = None
-        if beside["known"] is not None:
+        if workspace["known"] is not None:
             self._part = MovedColumns(self.objective, state.memory.working_set)
-            self._part.objective.recall(beside["known"])
+            self._part.objective.recall(workspace["known"])
 
     def progress(self, state):
         """Whether it has come to rest."""
@@ -255,7 +255,7 @@ class VectorWorkingSet(Solver):
         closer = first < 0.5 * memory.least_violation
         memory.least_violation = min(first, memory.least_violation)
         memory.idle = 0 if fell or closer else memory.idle + 1
-        state.done = memory.idle >= MOST_IDLE
+        state.done = memory.idle >= MAX_IDLE
         state.iteration += 1
         state.updates += steps
 
@@ -339,7 +339,7 @@ class VectorWorkingSet(Solver):
                 break
             found, steps, enough = after, steps + 1, INNER * first
             if not part.whole:
-                most = MOST_COLUMN_STEPS if swept else MOST_STEPS
+                most = MAX_COLUMN_STEPS if swept else MAX_STEPS
             left = part.violation(*found[:2])
         return first, steps, found
 
@@ -378,7 +378,7 @@ class VectorWorkingSet(Solver):
             memory.pairs = []
         else:
             pair = after[0] - point, after[1] - gradient
-            memory.pairs = [*memory.pairs, pair][-MOST_PAIRS:]
+            memory.pairs = [*memory.pairs, pair][-MAX_PAIRS:]
         return after, swept
 
     def _joint_size(self, part, memory, n_nonzero):
@@ -388,14 +388,14 @@ class VectorWorkingSet(Solver):
         F, most = part.objective, WIDEST_PROOF - part.objective.n_predictions
         if not has_root(F.loss) or n_nonzero > ROOM * most:
             return 0
-        size = min(max(FEWEST_JOINT, GROWTH * n_nonzero), part.n_coef, most)
+        size = min(max(MIN_JOINT, GROWTH * n_nonzero), part.n_coef, most)
         pays = memory.n_apart >= AFTER * joint_cost(F, size + F.n_predictions)
         return size if pays or memory.idle else 0
 
     def _blocks(self, part, memory, point, gradient, chosen):
         """Matrices that hold all coefficients that have to move."""
         F, k = part.objective, part.objective.n_predictions
-        most = int(np.sqrt(MOST_OF_PREDICTIONS / k)) * k
+        most = int(np.sqrt(MAX_OF_PREDICTIONS / k)) * k
         if chosen.size > most:
             chosen = part.chosen(point, gradient, most)
         needed = chosen[(point[chosen] != 0.0) | (np.abs(gradient[chosen]) > F.l1)]
@@ -476,7 +476,7 @@ class MovedColumns:
         if not F.rows.sparse or self.n_columns <= FEW or not has_root(F.loss):
             return False
         entries = float(self.columns.counts()[chosen // F.n_predictions].sum())
-        return entries <= MOST_ENTRIES * self.stored
+        return entries <= MAX_ENTRIES * self.stored
 
     def search(self, point, gradient, rows, step, close=True):
         """(point, gradient, rows) after the first share of a step that brings enough, and that

@@ -41,7 +41,7 @@ from fastgd.solvers.l1.proximal_newton import LOOSE, ROUNDING, Model, RowValues,
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
 # this share of l1.
-FEWEST_COLUMNS = 200
+MIN_COLUMNS = 200
 GROWTH = 2.0
 NEAR = 0.5
 # Steps on columns themselves are rough until one of them has brought F down by less than CLOSE
@@ -67,7 +67,7 @@ FAR_GROWTH = 10.0
 # enough to go on to a share of `INNER_REUSED`.  So does one of all columns that takes as long as a
 # step: 29 problems of 2 to 54 columns took 0.87 of what they did without, to 1e-2, 1e-4 and 1e-6.
 INNER = 0.03
-MOST_STEPS = 8
+MAX_STEPS = 8
 REUSED = 0.15
 INNER_REUSED = 1e-4
 # Gathered columns may hold this share of the values of X, and as many more as there are
@@ -81,7 +81,7 @@ GATHER_BLOCKS = 8
 # that of 1/8 of the rows where these are 40 times as many as the columns that move, until a step
 # brings less than a fifth.
 SAMPLE = 16
-LEAST_SAMPLE = 2000
+MIN_SAMPLE = 2000
 SAMPLE_ITERATIONS = 12
 SAMPLE_TOL = 0.01
 CROWDED = 0.1
@@ -96,8 +96,8 @@ NOTHING = 1e-6
 # slowly, until a step is cut; others may have none at all where they are linear.
 FIRST_DAMPING = 1e-2
 RAISED_DAMPING = 1e-3
-LEAST_DAMPING = 1e-10
-MOST_IDLE = 3
+MIN_DAMPING = 1e-10
+MAX_IDLE = 3
 # Passes that it takes to 1e-4 where nothing is known beforehand: 10 to 60 on small problems.
 TYPICAL_PASSES = 30.0
 # Where rows are fewer than columns and dual ascent is open it is told by how many coefficients
@@ -210,15 +210,15 @@ class WorkingSet(Solver):
         return Forecast(passes, reason, last=not F.convex)
 
     @classmethod
-    def beside_passes(cls, objective):
+    def overhead_passes(cls, objective):
         """The matrix of the set, where it is told by that."""
         return matrix_of_set(objective) if is_crowded(objective) else 0.0
 
     def __init__(self, objective, seed=0, sampling=True, tol=0.0):
         super().__init__(objective)
         self.tol, self._lower = tol, -np.inf
-        self.beside_so_far = 0.0
-        self.seed, self.sampling = seed, sampling and objective.n_samples // SAMPLE >= LEAST_SAMPLE
+        self.overhead_so_far = 0.0
+        self.seed, self.sampling = seed, sampling and objective.n_samples // SAMPLE >= MIN_SAMPLE
         self._all = ColumnSubset(objective, objective.rows)
         # What follows from X and the state, kept so as not to be computed again.
         self._rows: Any = None
@@ -232,7 +232,7 @@ class WorkingSet(Solver):
         if not (state.iteration == 0 and self.sampling and at_zero):
             super()._resume(state)
 
-    def beside(self, state):
+    def workspace(self, state):
         """What the rows are at the point, and curvatures of columns."""
         held = [self._columns or self._all, self._all]
         # Of other losses it is forgotten before the next step.
@@ -244,7 +244,7 @@ class WorkingSet(Solver):
             "known": known,
             "of_all": of_all,
             "lower": self._lower,
-            "beside_so_far": self.beside_so_far,
+            "overhead_so_far": self.overhead_so_far,
         }
 
     def lengths(self, state):
@@ -253,14 +253,14 @@ class WorkingSet(Solver):
         width = self.objective.n_features if held is None else np.size(held)
         return {**super().lengths(state), "width": width}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Gather the columns at hand once more."""
-        self._rows, self._point = beside["rows"], beside["point"]
-        self._lower = beside["lower"]
-        self.beside_so_far = beside["beside_so_far"]
+        self._rows, self._point = workspace["rows"], workspace["point"]
+        self._lower = workspace["lower"]
+        self.overhead_so_far = workspace["overhead_so_far"]
         held = state.memory.working_set
         self._columns = self._all if held is None else self._gathered(held)[0]
-        self._columns.known, self._all.known = beside["known"], beside["of_all"]
+        self._columns.known, self._all.known = workspace["known"], workspace["of_all"]
 
     def advance(self, state):
         """Steps on the working set, then the gradient of all columns: a pass and a half, and what
@@ -295,7 +295,7 @@ class WorkingSet(Solver):
         closer = first < 0.5 * memory.least_violation
         memory.least_violation = min(first, memory.least_violation)
         memory.idle = 0 if fell or closer else memory.idle + 1
-        if memory.idle >= MOST_IDLE:
+        if memory.idle >= MAX_IDLE:
             state.done = True
         state.iteration += 1
 
@@ -363,7 +363,7 @@ class WorkingSet(Solver):
         # That of an intercept at its best.
         size = float(np.abs(rows.derivatives).sum()) / F.n_active
         nothing = min(ROUNDING * EPS * size, NOTHING * F.l1)
-        while steps < (1 if columns.whole else MOST_STEPS) and left > nothing:
+        while steps < (1 if columns.whole else MAX_STEPS) and left > nothing:
             model = self._model(columns, u, gradient, left, fall, memory)
             if model.kept_columns is None and self._may_keep(columns, model):
                 if (
@@ -378,7 +378,7 @@ class WorkingSet(Solver):
             began = (rows.products, rows.intercept), u
             value = rows.loss + F.term.value(u)
             step = newton_step(columns, u, gradient, rows, model)
-            self.beside_so_far += step.time / pass_cost(F)
+            self.overhead_so_far += step.time / pass_cost(F)
             u, rows = step.coef, step.rows
             self._learn(memory, step)
             # The central path of F costs little more than this one model's did:
@@ -436,7 +436,7 @@ class WorkingSet(Solver):
         if swept and not far and not memory.correlated:
             chosen = F.term.candidates(u, gradient, NEARLY)
         growth = FAR_GROWTH if swept else GROWTH
-        most = max(FEWEST_COLUMNS, int(growth * n_nonzero))
+        most = max(MIN_COLUMNS, int(growth * n_nonzero))
         if columns.whole and chosen.size > WIDEST_MATRIX and not swept:
             most = min(most, WIDEST_MATRIX)
         if chosen.size > most:
@@ -478,7 +478,7 @@ class WorkingSet(Solver):
             memory.damping = max(10.0 * damping, RAISED_DAMPING)
             memory.sampled_curvature = memory.sampled_curvature and share > 0.0
         else:
-            least = LEAST_DAMPING if self.objective.loss.self_concordance is None else 0.0
+            least = MIN_DAMPING if self.objective.loss.self_concordance is None else 0.0
             memory.damping = max(0.1 * damping if damping > RAISED_DAMPING else 0.0, least)
 
     def _working_set(self, state):
@@ -506,7 +506,7 @@ class WorkingSet(Solver):
         """As many of the ranked columns as there is room for, the nonzero ones first, or X
         itself.
         """
-        least = min(n_nonzero + FEWEST_COLUMNS // 4, ranked.size)
+        least = min(n_nonzero + MIN_COLUMNS // 4, ranked.size)
         capacity = SHARE_OF_X * self._all.rows.stored() + SHARE_OF_COEF * self.objective.n_features
         fitting = int(np.searchsorted(np.cumsum(self._all.entries(ranked)), 0.9 * capacity))
         while fitting >= least:

@@ -44,8 +44,8 @@ from fastgd.solvers.base import (
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.quasi_newton import is_curved, two_loops
 
-LEAST_RATE = 1e-10
-MOST_PAIRS = 10
+MIN_RATE = 1e-10
+MAX_PAIRS = 10
 # A new matrix is taken once the steps that the old one still needs cost as much as it and this many
 # steps.
 NEW_STEPS = 1.5
@@ -67,7 +67,7 @@ SEEN = 0.1
 # Far from the optimum, where a step promises more than this share of F, rows that are far out get
 # more curvature than they have: without it a row that is wrong by 10 promises a step of 20,000
 # under the log loss.
-FAR = 1e-2
+FAR_FROM_OPTIMUM = 1e-2
 # A matrix that follows from that of another alpha is expected to bring the decrement down by this
 # factor, until a step has told.
 PRESUMED_GAIN = float(np.log(10.0))
@@ -93,7 +93,7 @@ MATRICES_AFTER_GROWTH = 2.0
 ITERATIONS_PER_COUPLING = 3.5
 MATRICES_PER_COUPLING = 0.9
 MATRICES_PER_DIGIT = 0.25
-MOST_COUPLED = 1e8
+MAX_COUPLED = 1e8
 
 
 @dataclass
@@ -163,7 +163,7 @@ class Newton(Solver):
     second_order = True
     batch_sizes = ("full", "growing")
     begins_on_samples = EVERYWHERE
-    workspace = ("_held", "_curvatures", "_spare")
+    workspace_names = ("_held", "_curvatures", "_spare")
 
     @classmethod
     def refusal(cls, objective):
@@ -245,7 +245,9 @@ class Newton(Solver):
         slack = 4.0 * EPS * abs(total) * math.sqrt(step.size + 10.0)
         if not derivative < 0.0 or not math.isfinite(derivative):
             step, derivative = -g, -float(g @ g)
-        memory.curvature_floor = F.loss.curvature_bound if -derivative > 2.0 * FAR * total else 0.0
+        memory.curvature_floor = (
+            F.loss.curvature_bound if -derivative > 2.0 * FAR_FROM_OPTIMUM * total else 0.0
+        )
         rate, found = self._search(state, step, derivative, total, slack)
         if found is None:
             # Nothing falls along the step from a matrix of this very point: rounding is what is
@@ -509,7 +511,7 @@ class Newton(Solver):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
         F, memory, rate = self.objective, state.memory, 1.0
         ahead = self.matrix_with_step and not self._close(state)
-        while rate > LEAST_RATE:
+        while rate > MIN_RATE:
             point, matrix = state.point + rate * step, None
             if self._spare is memory.row_curvatures:
                 self._spare = np.zeros(F.n_samples)
@@ -539,7 +541,7 @@ class Newton(Solver):
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""
         if memory.anchor is not None and is_curved(s, y):
-            memory.pairs = [*memory.pairs, (s, y)][-MOST_PAIRS:]
+            memory.pairs = [*memory.pairs, (s, y)][-MAX_PAIRS:]
         memory.n_steps += 1
         before, memory.decrement = memory.decrement, decrement
         memory.gain = (
@@ -567,6 +569,6 @@ def likely_steps(objective, tol):
     grows = F.loss.classification and F.loss.self_concordance and F.n_active <= 2 * F.n_features
     if growth_pays(F) or not grows:
         return iterations, MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
-    coupling = math.log10(min(max(row_coupling(F) * curvature_unit(F), 1.0), MOST_COUPLED))
+    coupling = math.log10(min(max(row_coupling(F) * curvature_unit(F), 1.0), MAX_COUPLED))
     matrices = 1.0 + MATRICES_PER_DIGIT * digits + MATRICES_PER_COUPLING * coupling
     return iterations + ITERATIONS_PER_COUPLING * coupling, matrices

@@ -32,8 +32,8 @@ from fastgd.solvers.newton.subspace import (
 # rows and 100,000 columns, 30 values in a row; 13.5 to 17.5 (the same), 86.5 (88.5), 115 (119) on
 # others, but 79.5 (63) on 20,000 rows and 3,000 columns on wild scales, for which 4 MB were enough
 # for as many as are worth their time.
-FEWEST_LONG = 3
-LEAST_BYTES = 2.5e6
+MIN_LONG = 3
+MIN_BYTES = 2.5e6
 # Greatest squared length of a row over the mean beyond which `RowSubspace` is not tried, judged by
 # so many rows. At 11.6, 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive
 # in 400 passes (one problem). Lengths do not tell all: with rows scaled to 1 after columns on wild
@@ -61,9 +61,9 @@ class ColumnSubspace(RowSubspace):
         length = F.n_samples + F.n_features
         affordable = np.sqrt(max(2.0 * F.n_nonzeros, AFFORDABLE) / length)
         value = 8.0 if is_full(F) else 12.0  # bytes, with the column's number where it is stored
-        fitting = max(0.1 * value * F.n_nonzeros, LEAST_BYTES) / (8.0 * length)
+        fitting = max(0.1 * value * F.n_nonzeros, MIN_BYTES) / (8.0 * length)
         super().__init__(
-            F, int(np.clip(min(affordable, fitting), FEWEST_LONG, MOST)) if kept is None else kept
+            F, int(np.clip(min(affordable, fitting), MIN_LONG, MOST)) if kept is None else kept
         )
         self._inverse = 1.0 / Coordinates.standard(F).scales[:, 0] ** 2
 
@@ -129,7 +129,7 @@ class SubspaceNewton(Solver):
         return Forecast(passes, reason, last=not F.convex)
 
     @classmethod
-    def beside_passes(cls, objective):
+    def overhead_passes(cls, objective):
         """The combinations of directions."""
         return combining_cost(objective)
 

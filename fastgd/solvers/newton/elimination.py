@@ -22,7 +22,7 @@ FEW_COLUMNS = 256
 # A squared loss takes one matrix, and a step or two.
 ITERATIONS_OF_SQUARES = 2.0
 # With more of the columns left over their factor would take half of what one of all columns does.
-MOST_LEFT = 0.8
+MAX_LEFT = 0.8
 # The search for these columns in passes' worth of time: what it may save is worth it from twice as
 # many passes on.  Of dense rows it reads all values, up to five times: 70,000 x 784, a fifth of
 # them not 0, 0.42 s, a pass 0.04.
@@ -121,7 +121,7 @@ def _most_others(F, passes, best):
     of it takes no longer than what is `best`.
     """
     least, most = 0, int(np.sqrt(most_numbers(F)))
-    most = min(most, int(MOST_LEFT * F.n_features))
+    most = min(most, int(MAX_LEFT * F.n_features))
     while least < most:
         size = (least + most + 1) // 2
         least, most = (size, most) if passes(size) < best else (least, size - 1)

@@ -33,7 +33,7 @@ TIGHTEST = 1e-8
 FOUR_TIMES = 4.0
 # A direction has no curvature where p'H p is below this share of |p|^2, in units of about 1.
 FLAT = 1e-15
-MOST_PRODUCTS = 200
+MAX_PRODUCTS = 200
 
 
 @dataclass
@@ -120,7 +120,7 @@ class NewtonCG(Preconditioned):
         """What conjugate gradients find of H p = -g; -g where not even that has curvature."""
         system = ConjugateGradients(product, -g)
         enough = (eta**2) * system.height
-        for iteration in range(min(MOST_PRODUCTS, 2 * g.size)):
+        for iteration in range(min(MAX_PRODUCTS, 2 * g.size)):
             if not system.advance(FLAT):
                 return system.step if iteration else -g
             if system.height <= enough:

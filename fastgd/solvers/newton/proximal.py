@@ -36,7 +36,7 @@ HALVINGS = 40
 TIGHT = 1e-3
 # Where a step promises more than this share of F, rows that are far out get more curvature than
 # they have, as in Newton's method (`fastgd.solvers.newton.cholesky`).
-FAR = 1e-2
+FAR_FROM_OPTIMUM = 1e-2
 # Iterations and matrices that it takes, as Newton's method does; linear systems for each matrix.
 ITERATIONS = 8.0
 SYSTEMS = 4.0
@@ -91,7 +91,7 @@ class ProximalNewton(Solver):
     form = "by proximal steps"
     # Where a pass is a reading or a round.
     begins_on_samples = ("blocks", "elsewhere")
-    workspace = ("_curvatures", "_spare")
+    workspace_names = ("_curvatures", "_spare")
 
     @classmethod
     def refusal(cls, objective):
@@ -169,7 +169,9 @@ class ProximalNewton(Solver):
         else:  # term by term, for near the optimum the sums would be rounding alone
             kinks = self.box.l1 * (np.abs(target) - np.abs(state.point))
             promised = float((g * move + kinks).sum())
-        memory.floor = F.loss.curvature_bound if -promised > 2.0 * FAR * abs(total) else 0.0
+        memory.floor = (
+            F.loss.curvature_bound if -promised > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
+        )
         found = self._search(state, target, promised, total) if promised < 0.0 else None
         if found is None:
             # Nothing falls along the step from a matrix of this very point: rounding is what is

@@ -36,7 +36,7 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Answer, Progress, Solver, State
-from fastgd.solvers.krylov_iterations import FEWEST as FEWEST_ITERATIONS
+from fastgd.solvers.krylov_iterations import FEWEST as MIN_ITERATIONS
 from fastgd.solvers.krylov_iterations import (
     counted_on,
     fewest_iterations,
@@ -65,7 +65,7 @@ REFRESH = 32
 VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
-MOST_BEGINNINGS = 3
+MAX_BEGINNINGS = 3
 # Where curvature jumps and columns are many steps tell less of the next ones: 42 and 285 passes
 # where without jumps 17 and 100 are to be expected, but 6 and 7 under a strong penalty.
 WHERE_IT_JUMPS = 3.0
@@ -199,7 +199,7 @@ class RowSubspace(Solver):
         own = {"kept": self.kept, "images": self.n_images + 1, "coefs": self.n_coef}
         return {**super().lengths(state), **own}
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Locate the point of the state, where it is asked for."""
         state.solver = self
 
@@ -316,7 +316,7 @@ class RowSubspace(Solver):
         n_retreats = state.memory.n_retreats + 1
         self._begin_anew(state, safe_point)
         state.memory.n_retreats = n_retreats
-        state.done = n_retreats >= MOST_BEGINNINGS
+        state.done = n_retreats >= MAX_BEGINNINGS
         return True
 
     def _evaluate_point(self, state):
@@ -497,7 +497,7 @@ def subspace_passes(objective, tol, best=np.inf):
         return least
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
     iterations = counted_on(newton_iterations(F, tol))
-    fewest = FEWEST_ITERATIONS * share_of_digits(tol)
+    fewest = MIN_ITERATIONS * share_of_digits(tol)
     likely = fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest)
     return _passes_of(F, likely) + proof_cost(F)
 

@@ -26,7 +26,7 @@ from fastgd.objective import kernels
 from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import chunks, merged
-from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS
+from fastgd.objective.matrix_sizes import MAX_OF_PREDICTIONS
 from fastgd.objective.subset import on_sample
 from fastgd.objective.vector_map import samples_of
 from fastgd.runtime.array_shapes import shaped
@@ -45,15 +45,15 @@ from fastgd.solvers.quasi_newton import is_curved, two_loops
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 # Columns of which K grams are formed.
-MOST_COLUMNS = 2000
+MAX_COLUMNS = 2000
 # Rows that grams are of: so many for each column, at least so many.
 ROWS_PER_COLUMN = 8
-LEAST_ROWS = 2000
+MIN_ROWS = 2000
 # The diagonal has at least this share of what mean curvature and all rows would give it: a sample
 # may not show a column at all.
-LEAST_SHARE = 1e-4
+MIN_SHARE = 1e-4
 # Of 5, 10, 20 and 40 pairs, 10,000 x 784, 10 classes, took 42, 39, 37 and 37 passes to 1e-6.
-MOST_PAIRS = 20
+MAX_PAIRS = 20
 # P is formed anew after so many passes: that of the null model is of other curvatures (the same
 # problem takes 157 passes with it alone, 45, 38, 37 and 43 where a second one comes after 3, 5, 8
 # and 12).
@@ -139,7 +139,7 @@ class BlockNewton(Solver):
         if other := no_derivatives(F) or several_strengths(F) or l1:
             return other
         values = F.n_predictions * (F.n_features + 1) ** 2
-        if F.n_features > MOST_COLUMNS or values > MOST_OF_PREDICTIONS:
+        if F.n_features > MAX_COLUMNS or values > MAX_OF_PREDICTIONS:
             return TooLarge(
                 f"for {F.n_predictions} predictions takes fewer columns than {F.n_features:,}; use "
                 "solver='lbfgs'"
@@ -187,7 +187,7 @@ class BlockNewton(Solver):
             notice_rounding(state, state.value, found[2], found[3])
             s, y = found[1] - state.point, found[3] - g
             if is_curved(s, y):
-                memory.pairs = [*memory.pairs, (s, y)][-MOST_PAIRS:]
+                memory.pairs = [*memory.pairs, (s, y)][-MAX_PAIRS:]
             state.rate, state.point, state.value, state.gradient = found
             memory.left = 0.5 * float(state.gradient @ solve(state.gradient))
         if memory.n_steps == 0:
@@ -304,7 +304,7 @@ def blocks_at(F, v):
     for c in range(k):
         matrix = matrices.pop(0)[:size, :size]  # each is let go once there is its factor
         matrix /= n_rows
-        least = LEAST_SHARE * (total[c] / n_rows) * np.append(squares, 1.0)[:size]
+        least = MIN_SHARE * (total[c] / n_rows) * np.append(squares, 1.0)[:size]
         own = np.diag(matrix)
         matrix[np.diag_indices(size)] = np.maximum(own, least) * (1.0 + 1e-10)
         matrix[np.arange(d), np.arange(d)] += np.maximum(diagonal[:, c], 0.0)
@@ -348,7 +348,7 @@ def refresh_cost(objective):
 
 
 def _most_rows(F):
-    return max(ROWS_PER_COLUMN * F.n_features, LEAST_ROWS)
+    return max(ROWS_PER_COLUMN * F.n_features, MIN_ROWS)
 
 
 def _some_ranges(F):

@@ -67,7 +67,7 @@ class VectorNewton(Newton):
         return Forecast(ITERATIONS + matrices * one, reason, last=not (F.convex and F.elastic))
 
     @classmethod
-    def beside_passes(cls, objective):
+    def overhead_passes(cls, objective):
         """A matrix and its factor."""
         return matrix_cost(objective)
 

@@ -192,7 +192,7 @@ class VectorSubspaceNewton(Solver):
         return Forecast(subspace_passes(F, tol, best), reason, last=not F.convex)
 
     @classmethod
-    def beside_passes(cls, objective):
+    def overhead_passes(cls, objective):
         """The combinations of directions."""
         return combining_cost(objective)
 

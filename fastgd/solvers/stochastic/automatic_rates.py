@@ -243,7 +243,7 @@ class AutomaticRates(Stochastic):
         if memory.slots is None and self._has_slots:
             memory.slots = empty_slots(self.rule, (F.n_features + 1) * F.n_predictions)
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Take rates as was measured."""
         F, tuning = self.objective, state.memory.tuning
         alike = tuning.scales is None

@@ -122,7 +122,7 @@ class BottouRates(Stochastic):
             norms = np.einsum("ij,ij->i", taken, taken)
         return norms[norms > 0.0]
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Take rates as was measured."""
         memory = state.memory
         self.intercept_rate = memory.largest_mean_square

@@ -26,7 +26,7 @@ AVERAGED = 1
 # Below this the common factor of the coefficients is folded into them. Far from underflow: the sums
 # of iterates lose the digits that it has lost (at 1e-9, where scikit-learn folds, they are right to
 # 7 digits), and folding is rare either way.
-SMALLEST_SCALE = 1e-3
+MIN_SCALE = 1e-3
 
 # How many rows ahead of its use a row is prefetched; 2 to 8 are equally good.
 AHEAD = 4
@@ -183,7 +183,7 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
             intercept_step += step
             steps[m - first] = step
         scale *= max(0.0, 1.0 - rate * l2)
-        if scale < SMALLEST_SCALE:
+        if scale < MIN_SCALE:
             _fold(coef, coef_total, seen, trail, now, scale, mass)
             squares *= scale * scale
             dot *= scale
@@ -523,7 +523,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
                 step[c] *= rate * samples.weight(i) / (stop - first)
                 intercept_steps[c] += step[c]
         scale *= max(0.0, 1.0 - rate * l2)
-        if scale < SMALLEST_SCALE:
+        if scale < MIN_SCALE:
             _fold_table(point, total, scale, mass)
             scale, mass = 1.0, 0.0
         for m in range(first, stop):

@@ -51,7 +51,7 @@ RISING = 2.0
 ENOUGH = 1e-4
 SHORTEST = 1e-4
 # With more unknowns a factor takes longer than the epoch of 1,000 rows.
-MOST_UNKNOWNS = 256
+MAX_UNKNOWNS = 256
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Laplace(Solver):
         F = objective
         link = has_mean(F.loss) and F.loss.curvature_bound == np.inf
         smooth = F.loss_smooth and F.elastic and F.l1 == 0.0
-        return link and smooth and not F.vector and F.size <= MOST_UNKNOWNS
+        return link and smooth and not F.vector and F.size <= MAX_UNKNOWNS
 
     def __init__(self, objective):
         super().__init__(objective)

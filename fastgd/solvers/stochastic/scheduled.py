@@ -29,7 +29,7 @@ from fastgd.solvers.stochastic.kernels import (
 FEW = 8
 # Shares of touched columns are of the last so many rows: what one more changes is 8 units in the
 # last place of single precision.
-MOST_COUNTED = 2.0**20
+MAX_COUNTED = 2.0**20
 
 
 @dataclass
@@ -92,7 +92,7 @@ class StochasticMemory(ScheduledMemory):
         """Note which shares of so many more rows touch each column."""
         if self.touches is None and (shares < 1.0).any():
             self.touches = np.ones_like(shares)
-        self.n_touching = min(self.n_touching + n_rows, MOST_COUNTED)
+        self.n_touching = min(self.n_touching + n_rows, MAX_COUNTED)
         if self.touches is not None:
             share = min(n_rows / self.n_touching, 1.0)
             self.touches += np.float32(share) * (shares - self.touches)

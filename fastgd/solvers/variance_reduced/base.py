@@ -27,7 +27,7 @@ from fastgd.solvers.variance_reduced.row_curvature import (
 )
 
 LONGEST = 2.0
-LEAST_FACTOR = 2.0**-40
+MIN_FACTOR = 2.0**-40
 
 
 @shaped(rates="d", visits="int64 n | 1", importance="n | 1", rarity="d", longest_dense_rate="d | 1")
@@ -166,7 +166,7 @@ class VarianceReduced(Solver):
             memory.tuning = self._measure(key)
         self._recall(state, {})
 
-    def _recall(self, state, beside):
+    def _recall(self, state, workspace):
         """Take rows as was measured."""
         tuning = state.memory.tuning
         self.batch = state.batch = tuning.batch
@@ -224,7 +224,7 @@ class VarianceReduced(Solver):
         memory = state.memory
         memory.step_factor *= 0.5
         self._written = None
-        return memory.step_factor > LEAST_FACTOR
+        return memory.step_factor > MIN_FACTOR
 
     def _columns(self, state, step):
         """Coefficients, mean and rates as the kernels want them, up to date."""

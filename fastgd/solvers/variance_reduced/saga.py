@@ -30,7 +30,7 @@ NEGLIGIBLE = 1e-6
 NEGLIGIBLE_WHERE_IT_JUMPS = 1e-2
 ROUNDING = 1e-26
 # A point that an epoch moves by no more than this share of it counts as not moved.
-LEAST_MOVE = 1e-9
+MIN_MOVE = 1e-9
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Saga(VarianceReduced):
         # Derivatives that stay as they are, of a loss that is a line far from the targets, may
         # still move the point.
         with np.errstate(all="ignore"):
-            moved = np.abs(point - before).max() > LEAST_MOVE * np.abs(point).max()
+            moved = np.abs(point - before).max() > MIN_MOVE * np.abs(point).max()
         state.done = state.done and not moved
         if (
             self.objective.parent is not None

@@ -18,7 +18,7 @@ from fastgd.solvers.variance_reduced.base import VarianceReduced, VarianceReduce
 # F may rise by its own rounding.
 SLACK = 1e-13
 # So many iterations in a row without a fall end a run: what is left is rounding.
-MOST_STALLED = 3
+MAX_STALLED = 3
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Svrg(VarianceReduced):
             return
         state.point, state.value, state.gradient = point, smooth, gradient
         memory.n_stalled = 0 if reached < total else memory.n_stalled + 1
-        state.done = memory.n_stalled >= MOST_STALLED
+        state.done = memory.n_stalled >= MAX_STALLED
 
     def retreat(self, state, safe_point):
         """Halve the step and go on from a good point."""

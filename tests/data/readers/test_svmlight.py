@@ -119,8 +119,8 @@ def test_cuts_of_the_reading_change_nothing(written, monkeypatch, chunk):
     assert b"".join(whole) == path.read_bytes()
     assert all(part.endswith(b"\n") for part in whole)
     monkeypatch.setattr(svmlight, "whole_lines", lambda path: whole_lines(path, chunk))
-    monkeypatch.setattr(svmlight, "FEWEST_ROWS", 1)
-    monkeypatch.setattr(svmlight, "FEWEST_HARD", 1)
+    monkeypatch.setattr(svmlight, "MIN_ROWS", 1)
+    monkeypatch.setattr(svmlight, "MIN_HARD", 1)
     found, targets = together(from_svmlight(path), 100)
     X, y = load_svmlight_file(str(path))
     np.testing.assert_array_equal(found.toarray(), X.toarray())
@@ -128,7 +128,7 @@ def test_cuts_of_the_reading_change_nothing(written, monkeypatch, chunk):
 
 
 def test_many_digits_are_left_to_python(written, monkeypatch):
-    monkeypatch.setattr(svmlight, "FEWEST_HARD", 1)
+    monkeypatch.setattr(svmlight, "MIN_HARD", 1)
     digits = ["9007199254740993.000000000000000000001", "0.1000000000000000055511151231257827"]
     path = written("".join(f"{one} 1:{one} 2:-{one}\n" for one in digits))
     X, y = together(from_svmlight(path), 30)
