@@ -91,9 +91,9 @@ class Race:
         self.F, self.records = objective_of(problem), {}
         self.reference, self.told = problem.optimum, problem.reference
 
-    def alone(self, rival, seconds, twice=False):
-        """Find the budgets of a rival within `seconds`; `twice` runs each a second time, which
-        is what counts.
+    def alone(self, rival, seconds, twice=False, single=np.inf):
+        """Find the budgets of a rival within `seconds`, until a run takes `single` seconds without
+        arriving; `twice` runs each a second time, which is what counts.
         """
         record = self.records[rival.name] = Record(
             rival.name, skipped=rival.why_not(self.problem) or ""
@@ -101,10 +101,10 @@ class Race:
         if record.skipped:
             return record
         try:
-            self._climb(rival, record, seconds, twice)
+            self._climb(rival, record, seconds, twice, single)
             if rival.budget != "none":
                 for accuracy in self.accuracies:
-                    self._look_between(rival, record, accuracy, seconds, twice)
+                    self._look_between(rival, record, accuracy, seconds, twice, single)
         except TimeoutError:
             record.ended = GIVEN_UP
         except Exception as error:
@@ -169,7 +169,7 @@ class Race:
                 run.seconds = [taken] if turn == 0 else [*run.seconds, taken]
                 run.cpu = [cpu] if turn == 0 else [*run.cpu, cpu]
 
-    def _climb(self, rival, record, seconds, twice):
+    def _climb(self, rival, record, seconds, twice, single):
         budget = 0.1 if rival.budget == "tol" else 1
         while True:
             run = self._try(rival, record, budget, twice or not record.runs)
@@ -182,7 +182,7 @@ class Race:
             if stuck or (rival.budget == "tol" and budget < 1e-13):
                 record.ended = "stays where it is"
                 return
-            if record.spent + 2.0 * run.time > seconds:
+            if run.time > single or record.spent + 2.0 * run.time > seconds:
                 record.ended = GIVEN_UP
                 return
             # A tolerance does not say how long it takes: in smaller steps where a run is no longer
@@ -193,11 +193,13 @@ class Race:
                 else _finer(budget, 0.5 if 8.0 * run.time > seconds else 1.0)
             )
 
-    def _look_between(self, rival, record, accuracy, seconds, twice):
+    def _look_between(self, rival, record, accuracy, seconds, twice, single):
         for _ in range(LOOKS):
             runs = sorted(record.runs, key=lambda run: run.budget, reverse=rival.budget == "tol")
             first = next((k for k, run in enumerate(runs) if run.suboptimality <= accuracy), None)
             if not first or record.spent + runs[first].time > seconds:
+                return
+            if runs[first].time > single:
                 return
             before, after = runs[first - 1], runs[first]
             if rival.budget == "tol":

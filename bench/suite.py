@@ -10,6 +10,8 @@ import json
 import time
 from fnmatch import fnmatchcase
 
+import numpy as np
+
 from . import adapters, optimum, race, report, standings
 from .cases import CASES, OF_SKLEARN, SMOKE
 from .data import folder_loader
@@ -43,9 +45,12 @@ ALWAYS = 5  # rivals that are able to are tried, whatever the clock says
 CONTENDERS = 2  # rivals for each accuracy that run in turn with fastgd
 SHARE = 0.2  # of a case's seconds, for one rival
 MOST = 2.0  # times the seconds of a case, where others left some over
-# A rival is given up after so many times the seconds of the best, of fastgd where no rival is there
-# yet; not before LEAST seconds.
-TIMES_BEST, TIMES_OURS, LEAST = 4.0, 40.0, 1.0
+# A rival is given up when a single run, not all that look for its budget, takes so many times the
+# seconds of the best, or of fastgd where no rival is there yet, and has not arrived: whoever would
+# become the best is never given up, in whatever order they come.
+TIMES_BEST, TIMES_OURS, LEAST = 2.0, 40.0, 0.25
+ROOM = 14.0  # times the seconds of the best for all runs of a rival: tolerances from 0.1 to 1e-14
+SHORT = 1.0  # seconds of scikit-learn's default solver that run in turn whoever is quicker
 TOO_LATE = "not begun when the seconds of the case were over"
 
 
@@ -150,7 +155,7 @@ def one_case(case, problem, rivals, earlier, options, say=lambda text: None):
         few += [
             q
             for q in quickest
-            if q[0] == OURS or (q[0] == case.sklearn_default and q[1].time < LEAST)
+            if q[0] == OURS or (q[0] == case.sklearn_default and q[1].time < SHORT)
         ]
         contenders |= {id(run): (name, run) for name, run in few}
     contenders = list(contenders.values())
@@ -171,12 +176,24 @@ def one_case(case, problem, rivals, earlier, options, say=lambda text: None):
 
 
 def search(case, started, rivals, end, each, ours):
-    """Find the budgets of the rivals until the clock says `end`; where none gets there, once
-    more with all seconds.
+    """Find the budgets of the rivals until the clock says `end`; those that were given up before
+    somebody was there, once more with what the best says, or with all seconds.
     """
-    finest, best = started.accuracies[-1], float("inf")
-    least = max(LEAST, TIMES_OURS * ours.time) if ours else each
-    able = [rival for rival in rivals if not rival.why_not(started.problem)]
+    finest, best = started.accuracies[-1], np.inf
+    first = max(LEAST, TIMES_OURS * ours.time) if ours else each
+    able, limits = [rival for rival in rivals if not rival.why_not(started.problem)], {}
+
+    def limit():
+        return max(LEAST, TIMES_BEST * best) if np.isfinite(best) else each
+
+    def tried(rival, single):
+        """The least seconds until now, after what this rival takes."""
+        limits[rival.name] = single
+        left = end - time.perf_counter()
+        seconds = max(each, min(ROOM * best, left)) if np.isfinite(best) else each
+        there = started.alone(rival, seconds, single=single).reach(finest)
+        return min(best, there.time) if there else best
+
     for rival in rivals:
         default = rival.name == case.sklearn_default  # it has a column of its own
         if rival.name in started.records:
@@ -184,14 +201,10 @@ def search(case, started, rivals, end, each, ours):
         if time.perf_counter() > end and rival in able[ALWAYS:] and not default:
             started.records[rival.name] = race.Record(rival.name, ended=TOO_LATE)
             continue
-        limit = each if default else max(LEAST, TIMES_BEST * best)
-        there = started.alone(
-            rival, min(each, limit if default or best < float("inf") else least)
-        ).reach(finest)
-        best = min(best, there.time if there else best)
+        best = tried(rival, each if default else limit() if np.isfinite(best) else first)
     for rival in sorted(rivals, key=lambda rival: started.records[rival.name].best):
-        if best < float("inf") or time.perf_counter() > end:
+        if time.perf_counter() > end:
             return
-        if started.records[rival.name].ended == race.GIVEN_UP:
-            there = started.alone(rival, each).reach(finest)
-            best = there.time if there else best
+        ended = started.records[rival.name].ended
+        if ended == race.GIVEN_UP and limits.get(rival.name, np.inf) < limit():
+            best = tried(rival, limit())
