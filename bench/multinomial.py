@@ -23,7 +23,7 @@ class PlainMultinomial(PlainObjective):
     """F of K classes in NumPy and SciPy, with the methods of `PlainObjective`."""
 
     def __init__(self, problem):
-        self.problem, self.passes = problem, 0
+        self.problem, self.passes, self._at = problem, 0, None
         self.classes = int(problem.y.max()) + 1
         self.truth = problem.y.astype(np.int64)
 
@@ -53,11 +53,13 @@ class PlainMultinomial(PlainObjective):
         total = shares.sum(axis=1)
         value = (np.log(total) - own).mean()
         shares /= total[:, None]
-        shares[rows, self.truth] -= 1.0
-        shares /= p.y.size
-        parts = [p.X.T @ shares + p.l2 * coef]
+        self._at = v.copy(), shares
+        derivatives = shares.copy()
+        derivatives[rows, self.truth] -= 1.0
+        derivatives /= p.y.size
+        parts = [p.X.T @ derivatives + p.l2 * coef]
         if p.fit_intercept:
-            parts.append(shares.sum(axis=0)[None])
+            parts.append(derivatives.sum(axis=0)[None])
         self.passes += 1
         return value + 0.5 * p.l2 * np.sum(coef**2), np.vstack(parts).ravel()
 
@@ -93,10 +95,12 @@ class PlainMultinomial(PlainObjective):
         return H
 
     def _shares(self, v):
-        coef, intercept = self.split(v)
-        z = self.problem.X @ coef + intercept
-        z = np.exp(z - z.max(axis=1, keepdims=True))
-        return z / z.sum(axis=1, keepdims=True)
+        """Of the classes for each row at `v`, which the last gradient left behind for the products
+        that follow.
+        """
+        if self._at is None or not np.array_equal(self._at[0], v):
+            self.value_and_gradient(v)
+        return self._at[1]
 
 
 def best_constant(F):

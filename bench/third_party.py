@@ -337,6 +337,8 @@ def _glmnet(problem, budget, threads):
 
 # --- scikit-learn-intelex
 
+# n_jobs sets the threads of oneDAL, which are TBB's and which threadpoolctl does not know.
+
 
 def _sklearnex_rivals():
     def logistic(problem, budget, threads):
@@ -348,7 +350,11 @@ def _sklearnex_rivals():
         C = 1.0 / (problem.alpha * problem.shape[0])
         return fitted(
             LogisticRegression(
-                C=C, tol=1e-14, max_iter=budget, fit_intercept=problem.fit_intercept
+                C=C,
+                tol=1e-14,
+                max_iter=budget,
+                fit_intercept=problem.fit_intercept,
+                n_jobs=threads,
             ),
             problem,
         )
@@ -358,7 +364,11 @@ def _sklearnex_rivals():
         from sklearnex.linear_model import Ridge
 
         return fitted(
-            Ridge(alpha=problem.alpha * problem.shape[0], fit_intercept=problem.fit_intercept),
+            Ridge(
+                alpha=problem.alpha * problem.shape[0],
+                fit_intercept=problem.fit_intercept,
+                n_jobs=threads,
+            ),
             problem,
         )
 

@@ -103,6 +103,31 @@ def test_several_classes_are_those_of_the_package_and_of_their_rivals(intercept,
         problems.make_problem("sklearn:breast_cancer", "multinomial")
 
 
+class _Counted:
+    """X that counts its products."""
+
+    def __init__(self, X):
+        self.X, self.T, self.shape, self.products = X, X.T, X.shape, 0
+
+    def __matmul__(self, other):
+        self.products += 1
+        return self.X @ other
+
+
+def test_products_with_curvature_keep_the_shares_of_their_point():
+    """The shares of the classes were computed anew for each: half as many products with X."""
+    problem = problems.make_problem("sklearn:iris", "multinomial", 0.01, scale=True)
+    expected = multinomial.PlainMultinomial(problem)
+    F = multinomial.PlainMultinomial(replace(problem, X=_Counted(problem.X)))
+    v, w, p = np.random.default_rng(0).standard_normal((3, F.start().size))
+    F.value_and_gradient(v)
+    for _ in range(3):
+        F.hessian_product(v, p)
+    assert F.problem.X.products == F.passes == 4
+    np.testing.assert_array_equal(F.hessian_product(w, p), expected.hessian_product(w, p))
+    assert F.problem.X.products == F.passes == 6
+
+
 @pytest.mark.parametrize("loss", problems.SECANTS)
 def test_secants_touch_the_loss_and_are_nowhere_below_it(loss):
     y, z, other = np.random.default_rng(0).normal(0.0, 4.0, (3, 500))

@@ -1,5 +1,7 @@
 """Every rival minimises the same F, and is named where it cannot."""
 
+import sys
+import types
 import warnings
 
 import numpy as np
@@ -96,6 +98,27 @@ def test_rivals_that_skip_and_fail_are_named():
         {"cases": {"one": {"records": {n: r.as_dict() for n, r in started.records.items()}}}}
     )
     assert text == ["broken: ended, ValueError: not today", "absent: skipped, it is absent"]
+
+
+def test_intels_package_is_told_the_number_of_threads(monkeypatch):
+    """Its threads are TBB's: what limits those of BLAS and OpenMP left it all cores."""
+    told = []
+
+    class Fitted:
+        def __init__(self, n_jobs=None, **settings):
+            told.append(n_jobs)
+
+        def fit(self, X, y):
+            self.coef_, self.intercept_ = np.zeros(X.shape[1]), 0.0
+
+    module = types.ModuleType("sklearnex.linear_model")
+    module.LogisticRegression = module.Ridge = Fitted
+    monkeypatch.setitem(sys.modules, "sklearnex", types.ModuleType("sklearnex"))
+    monkeypatch.setitem(sys.modules, "sklearnex.linear_model", module)
+    problem = problems.make_problem("sklearn:breast_cancer", "log_loss", rows=40)
+    for name in ("sklearnex/LogisticRegression", "sklearnex/Ridge"):
+        adapters.RIVALS[name].run(problem, 3, 1)
+    assert told == [1, 1]
 
 
 def test_strategies_by_name():
