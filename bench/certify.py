@@ -332,12 +332,16 @@ def _of_optimum(problem, one, fits, truth, measured):
     found, tol, claim = [], problem.tol, one.claims["suboptimality_"]
     excess, rounding = truth.excess(one.value)
     measured["rounding"] = rounding
-    if one.claims["bound_kind_"] == "proof" and excess > 1.01 * claim * truth.unit + rounding:
+    # No comparison with NaN is true: a proof of it, or of a model whose F is unknown, is false.
+    unknown = bool(np.isnan([claim, excess]).any())
+    false = unknown or excess > 1.01 * claim * truth.unit + rounding
+    if one.claims["bound_kind_"] == "proof" and false:
         small = excess <= ROUNDED * truth.unit
         found.append(Finding("false by rounding" if small else "false proof", one, measured))
     else:
         found += _silent(one, tol, measured)
-    if one.setting["solver"] == "auto" and measured["error"] > 10.0 * tol and not one.proves(tol):
+    far = not measured["error"] <= 10.0 * tol
+    if one.setting["solver"] == "auto" and far and not one.proves(tol):
         better = _who_beats(one, fits, truth, tol)
         if better is not None:
             beaten = {"by": better.setting, "its passes": better.claims["passes"]}
@@ -355,7 +359,7 @@ def _of_stationary(problem, one, fits, truth, measured):
 
 
 def _silent(one, tol, measured):
-    if not (measured["error"] > 10.0 * tol and one.silent) or one.kind == "rates":
+    if measured["error"] <= 10.0 * tol or not one.silent or one.kind == "rates":
         return []
     return [
         Finding("silent one-row step" if one.kind == "rows" else "silent failure", one, measured)

@@ -38,12 +38,12 @@ class Stationary:
         return self._fall(one) / unit if unit > 0.0 else 0.0
 
     def is_false(self, one):
-        """Whether a fit claims less than F would fall by, by more than 1 %."""
+        """Whether a fit claims less than F would fall by, by more than 1 %, or NaN."""
         claim = one.claims["suboptimality_"]
         if not np.isfinite(claim):
-            return False
+            return bool(np.isnan(claim))
         told = claim * max(one.value.high / (1.0 + claim), 1e-4 * self.constant)
-        return bool(self._fall(one) > 1.01 * told)
+        return not self._fall(one) <= 1.01 * told
 
     def _fall(self, one):
         """No more than all of F, whatever the columns say one by one."""

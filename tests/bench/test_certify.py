@@ -40,6 +40,7 @@ def test_what_is_claimed_under_mcp_and_scad_is_judged():
     assert truth.error(good) <= problem.tol < truth.error(short)
     for claims, warned, kind in (
         ({"suboptimality_": 0.9 * short.claims["suboptimality_"]}, [], "false stationarity"),
+        ({"suboptimality_": float("nan")}, [], "false stationarity"),
         ({"bound_kind_": "proof"}, [], "false proof"),
         ({}, [], "silent failure"),
         ({"objective_": 2.0 * short.value.high}, short.warned, "wrong objective_"),
@@ -47,6 +48,33 @@ def test_what_is_claimed_under_mcp_and_scad_is_judged():
         boasting = replace(short, claims=short.claims | claims, warned=warned)
         assert [one.kind for one in certify.judge(problem, [boasting], truth)][:1] == [kind]
     assert certify.apart(problem, truth) == ""
+
+
+def test_a_claim_or_an_excess_that_is_no_number_is_a_finding():
+    """No comparison with NaN is true, so that nothing was found."""
+    problem = replace(small_problem(), alpha=0.1, penalty="l2")
+    good = certify.fit(problem, {"solver": "auto"})
+    truth = certify.truth_of(problem, [good])
+    assert certify.judge(problem, [good], truth) == []
+    assert good.claims["bound_kind_"] == "proof"
+    nothing = {"suboptimality_": float("nan")}
+    for fit, kinds in (
+        (replace(good, claims=good.claims | nothing), ["false proof"]),
+        (replace(good, claims=good.claims | nothing | {"bound_kind_": "none"}), []),
+        (
+            replace(good, value=good.value._replace(high=float("nan"))),
+            ["false proof", "wrong objective_"],
+        ),
+        (
+            replace(
+                good,
+                value=good.value._replace(high=float("nan")),
+                claims=good.claims | {"bound_kind_": "none"},
+            ),
+            ["silent failure", "wrong objective_"],
+        ),
+    ):
+        assert [one.kind for one in certify.judge(problem, [fit], truth)] == kinds
 
 
 class _Boasting:
