@@ -117,6 +117,30 @@ def test_rows_are_told_and_read_again(problem, monkeypatch, tmp_path, capsys):
     assert "2 rows, unproved 0; operations: geometric mean" in first
 
 
+def test_what_auto_refuses_is_unproved_where_another_proves_it(problem, monkeypatch):
+    """Such rows were left out of the count."""
+
+    def measure(problem, tol, solver, batch, most=np.inf):
+        told = {"passes": 3.0, "proved": solver is LBFGS, "first_seconds": 1.0}
+        assert most == np.inf  # nothing is known of what `auto` takes
+        return {**told, "ended": "refused" if solver is None else "CONVERGED"}
+
+    monkeypatch.setattr(regret, "measure", measure)
+    (row,) = regret.rows_of(problem, (1e-3,), rounds=0)
+    assert row["unproved"]
+    assert row["best"] == "LBFGS"
+    text = regret.text([row])
+    assert text.startswith("tol 0.001: 1 rows, unproved 1")  # of the rows, whatever they are
+    assert "tol 0.01" not in text
+
+
+def test_kinds_of_problems_that_do_not_exist_are_refused(tmp_path):
+    """A report of 0 rows came of a misspelt one."""
+    with pytest.raises(SystemExit, match=r"nothing is called \['suites'\]; known: sklearn, random"):
+        main(["regret", "--cases", "sklearn,suites", "--out", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_auto_does_not_prove_is_told(capsys, problem):
     auto = {"passes": 5.0, "proved": False, "first_seconds": 1.0}
     own = {"Sdca": {"passes": 4.0, "proved": True}, "LBFGS": {"passes": 3.0, "proved": False}}
