@@ -388,6 +388,29 @@ def test_gathered_columns_are_the_columns():
     np.testing.assert_allclose(solver._all.entries(np.array([0, 2])), [819, 7373], rtol=0.2)
 
 
+@pytest.mark.parametrize("gap", [slice(100), slice(700, 800)], ids=["first", "last"])
+def test_a_block_without_room_has_its_entry(gap):
+    """An entry of rows that are empty else was taken to fit where nothing does: it was that of
+    another row, or there was no array for it.
+    """
+    rng = np.random.default_rng(0)
+    X = sp.random_array((800, 1000), density=0.02, rng=rng, format="lil")
+    X[gap] = 0.0
+    X[gap.start or 50, 3] = 2.0
+    X = sp.csr_array(X)
+    y = X[:, :8] @ np.arange(-4.0, 4.0) + 0.01 * rng.standard_normal(800)
+    found = []
+    for table in (X, X.toarray()):
+        F = Objective("squared_error", table, y, penalty="l1", alpha=1e-2)
+        assert WorkingSet(F)._gathered(np.arange(8))[0] is None or not F.rows.sparse
+        result = proved(WorkingSet(F), tol=1e-7, max_iter=60)
+        assert result.reason is StopReason.CONVERGED
+        assert F.value(result.point) == pytest.approx(result.objective, rel=1e-12)
+        found.append(result)
+    assert found[0].objective == pytest.approx(found[1].objective, rel=2e-7)
+    np.testing.assert_allclose(found[0].point, found[1].point, atol=1e-4)
+
+
 def test_violators_are_found():
     coef, gradient = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.5, 0.0, -2.0, 1.0])
     np.testing.assert_array_equal(ElasticTerm(1.0, 0.0).candidates(coef, gradient), [1, 2])

@@ -543,8 +543,9 @@ class WorkingSet(Solver):
             )
 
         F.map_blocks(work, n_blocks)
-        share = float((counts / np.maximum(np.diff(capacity), 1)).max())
-        if share > 1.0:
+        room = np.diff(capacity)
+        share = float((counts / np.maximum(room, 1)).max())
+        if (counts > room).any():  # one entry where there is room for none is a share of 1, too
             return None, share
         total = 0
         for begin, count in zip(
