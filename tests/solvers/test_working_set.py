@@ -411,6 +411,21 @@ def test_a_block_without_room_has_its_entry(gap):
     np.testing.assert_allclose(found[0].point, found[1].point, atol=1e-4)
 
 
+def test_rows_of_no_weight_damp_no_step():
+    """As it is in cross-validation: 1e8 in such a row made each step along its column a
+    thousandth of what it should have been.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = X @ [1.0, 2.0, 0.0] + rng.standard_normal(200)
+    weights, taken = (np.arange(200) != 7).astype(float), []
+    for entry in (0.0, 1e8):
+        X[7, 0] = entry
+        F = Objective(Huber(1.35), X, y, sample_weight=weights, penalty="l1", alpha=1e-3)
+        taken.append(F.value(iterations(WorkingSet(F), 8).point))
+    assert taken[1] == pytest.approx(taken[0], rel=1e-9)
+
+
 def test_violators_are_found():
     coef, gradient = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.5, 0.0, -2.0, 1.0])
     np.testing.assert_array_equal(ElasticTerm(1.0, 0.0).candidates(coef, gradient), [1, 2])

@@ -146,7 +146,7 @@ class Model(NamedTuple):
     chosen : ndarray
         Which of the columns move.
     damping : float
-        Added to the curvature of each row.
+        Added to the curvature of each row, times its weight.
     violation : float
         How far the coefficients are from their optimum, of which coordinate descent leaves a share.
     order : ndarray
@@ -250,7 +250,7 @@ def _minimum(columns, coef, gradient, rows, model):
     n_unknowns = size + F.fit_intercept
     curvatures = rows.curvatures
     if model.damping > 0.0:
-        curvatures += model.damping
+        curvatures += model.damping * F.samples.weights
     unknowns = np.append(coef[chosen], rows.intercept)[:n_unknowns]
     if model.rng is not None:
         visited = _sweep(columns, unknowns, rows.derivatives.copy(), curvatures, model)

@@ -38,7 +38,7 @@ class VectorColumnModel:
     chosen : ndarray of int
         Coefficients that move, ascending; intercepts do besides.
     damping : float
-        Added to the curvature of each row.
+        Added to the curvature of each row, times its weight.
     """
 
     def __init__(self, F, columns, rows, point, chosen, damping=0.0):
