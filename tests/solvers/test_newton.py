@@ -163,6 +163,23 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
     assert passes["growing"] <= 0.7 * passes["full"]
 
 
+@pytest.mark.parametrize("solver", [Newton, LeastSquares])
+def test_the_matrix_of_a_sample_ends_with_it_where_curvature_is_constant(solver):
+    """A column that the sample had hardly shown was held to the end: 19 iterations."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((4000, 8))
+    X[:, 3] = 0.0
+    X[rng.choice(4000, 3, replace=False), 3] = 1.0
+    y = X @ rng.standard_normal(8) + rng.standard_normal(4000)
+    F = Objective("squared_error", X, y, alpha=0.0)
+    growing = Growing(F, lambda part: solver(part, 1e-6), 0, first=1000)
+    state = growing.start(F.start())
+    while not growing.progress(state).whole:
+        growing.advance(state)
+    state = iterations(growing, 1, state)
+    assert np.abs(growing.evaluate(state).gradient).max() < 1e-12
+
+
 def test_a_part_counts_shares_of_passes_and_weights():
     X, y = rows_of_a_sorted_classifier(n=100)
     weights = np.arange(100.0)

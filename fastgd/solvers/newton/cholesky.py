@@ -265,9 +265,12 @@ class Newton(Solver):
         state.rate, state.iteration, state.updates = rate, state.iteration + 1, state.updates + 1
 
     def hand_over(self, memory):
-        """The last matrix, and how fast steps from it get on."""
+        """The last matrix, and how fast steps from it get on; of constant curvature no matrix, for
+        that of the sample would be kept to the end.
+        """
+        constant = self.objective.loss.self_concordance == 0.0
         return self.Memory(
-            factor=memory.factor,
+            factor=None if constant else memory.factor,
             gain=memory.gain,
             decrement=memory.decrement,
             omits_rows=memory.omits_rows,
