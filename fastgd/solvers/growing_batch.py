@@ -181,7 +181,8 @@ class Growing(Solver):
         part = solver.objective
         n_rows = part.share * part.n_samples
         told = min(STRICT * part.size / n_rows, MAX_LEFT)
-        return solver.progress(inner).left <= told * (inner.value + part.rest_value(inner.point))
+        total = inner.value + part.rest_value(inner.point)
+        return solver.progress(inner).left <= told * abs(total)
 
     def _next_stage(self, state):
         memory = state.memory

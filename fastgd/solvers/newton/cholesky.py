@@ -246,7 +246,7 @@ class Newton(Solver):
         if not derivative < 0.0 or not math.isfinite(derivative):
             step, derivative = -g, -float(g @ g)
         memory.curvature_floor = (
-            F.loss.curvature_bound if -derivative > 2.0 * FAR_FROM_OPTIMUM * total else 0.0
+            F.loss.curvature_bound if -derivative > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
         )
         rate, found = self._search(state, step, derivative, total, slack)
         if found is None:
