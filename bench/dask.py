@@ -20,7 +20,7 @@ ROWS, COLUMNS, BLOCKS = 400_000, 50, 16
 SMALLER = 4  # a fit to so many times fewer rows tells what does not depend on them
 WORKERS = 1, 2
 RIVALS = "newton", "lbfgs", "admm"
-ENOUGH = 20.0  # seconds of a rival after which no smaller tol is tried
+ENOUGH = 20.0  # seconds of a rival after which no smaller tol is tried, and no fit repeated
 
 # What the table of other sizes assumes beside what was measured here.
 BANDWIDTH = 1.25e9  # bytes a second of the client's network, 10 Gbit/s, and of each worker's
@@ -83,7 +83,7 @@ def _on_cluster(n_workers, rounds, rows, processes):
         found["rounds"], found["passes"] = workers.rounds, float(model.history_["passes"][-1])
         found["bytes"] = _bytes(X, y, rows) / workers.rounds
         last = rounds > 1 and n_workers == WORKERS[-1]
-        found["rivals"] = _rivals(X, y, model, rows) if last else {}
+        found["rivals"] = _rivals(X, y, model, rows, rounds) if last else {}
     return found
 
 
@@ -143,8 +143,8 @@ def _bytes(X, y, rows):
     return total[0]
 
 
-def _rivals(X, y, model, rows):
-    """Seconds of dask-ml's solvers and how far above the optimum they end, relative."""
+def _rivals(X, y, model, rows, rounds):
+    """Least seconds of dask-ml's solvers, and how far above the optimum they end, relative."""
     try:
         from dask_ml.linear_model import LogisticRegression
     except ImportError:
@@ -155,16 +155,26 @@ def _rivals(X, y, model, rows):
         for tol in (1e-2, 1e-4, 1e-6):
             progress(f"dask-ml, {solver}, tol {tol:g}", 0.9)
             rival = LogisticRegression(solver=solver, C=1.0, tol=tol, max_iter=50)
-            begin = time.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                rival.fit(X, y)
-            seconds = time.perf_counter() - begin
+                seconds = _least_seconds(lambda rival=rival: rival.fit(X, y), rounds)
             at = _objective(X, y, np.ravel(rival.coef_), float(np.ravel(rival.intercept_)[0]), rows)
             found[f"{solver}, tol={tol:g}"] = seconds, at / best - 1.0
             if seconds > ENOUGH or at / best - 1.0 < 1e-4:
                 break
     return found
+
+
+def _least_seconds(fit, rounds):
+    """Of so many warm fits, as fastgd's are: the first does not count. No more of them once they
+    have taken `ENOUGH` seconds.
+    """
+    seconds = []
+    while len(seconds) < 2 or (len(seconds) <= rounds and sum(seconds) < ENOUGH):
+        begin = time.perf_counter()
+        fit()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds[1:])
 
 
 def _objective(X, y, coef, intercept, rows):

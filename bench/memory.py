@@ -6,6 +6,9 @@ length n, what the method needs in d (`in d`), and a copy of X where it is neith
 CSR, which `plan_` has to name.
 """
 
+import contextlib
+import ctypes
+import gc
 import json
 import subprocess
 import sys
@@ -17,13 +20,13 @@ from .report import columns, cores, progress
 VECTORS, MATRICES = 12, 6  # what a method may need in d: vectors, and where d is small, matrices
 MAX_FOR_MATRIX = 4000
 RANDOM = "dense", "small", "sparse"  # cases that are random numbers
+CLEAR = Path("/proc/self/clear_refs")
 SLACK = 4.0  # MB: the resolution of a process's pages, the stacks of threads
 
 CHILD = """
-import ctypes, gc, json, sys, warnings
-from pathlib import Path
+import json, sys, warnings
 import numpy as np, scipy.sparse as sp
-from bench.memory import make
+from bench.memory import make, megabytes, start_of_peak
 from fastgd import GDClassifier
 
 X, y = make(sys.argv[1])
@@ -33,21 +36,10 @@ corner = np.linspace(0, y.size - 1, min(y.size, 3000)).astype(int)
 part = X[corner]
 part = np.asfortranarray(part) if not sp.issparse(X) and not X.flags.c_contiguous else part
 model = GDClassifier(alpha=1.0 / y.size, n_jobs=threads).fit(part, y[corner])
-status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-def megabytes(key):
-    return int(status.read_text().split(key + ":")[1].split()[0]) * 1024 / 1e6
-
 peaks = []
 for _ in range(3):
     del model
-    gc.collect()
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except OSError:
-        pass
-    clear.write_text("5")  # the peak starts again
-    before = megabytes("VmRSS")
+    before = start_of_peak()
     model = GDClassifier(alpha=1.0 / y.size, n_jobs=threads).fit(X, y)
     peaks.append(megabytes("VmHWM") - before)
 parts = (X.data, X.indices, X.indptr) if sp.issparse(X) else (X,)
@@ -56,6 +48,25 @@ print(json.dumps({"peaks": peaks, "X": sum(part.size * part.itemsize for part in
                   "plan": str(model.plan_), "solver": str(model.plan_.solver),
                   "suboptimality": model.suboptimality_}))
 """
+
+
+def megabytes(key):
+    """What /proc says of this process by this word."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{key}:")[1].split()[0]) * 1024 / 1e6
+
+
+def start_of_peak():
+    """MB that this process holds, when it has given back what is free and its peak starts again;
+    None where there is no /proc of Linux.
+    """
+    if not CLEAR.exists():
+        return None
+    gc.collect()
+    with contextlib.suppress(OSError):  # of other systems' libraries
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    CLEAR.write_text("5")
+    return megabytes("VmRSS")
 
 
 def make(name):
@@ -97,7 +108,7 @@ def run(names=None, threads=None):
     """Print the table and return its figures; by default of random numbers and, where it is, the
     data folder.
     """
-    if not Path("/proc/self/clear_refs").exists():
+    if not CLEAR.exists():
         print("memory: skipped, it takes Linux, whose /proc can start a process's peak again")
         return {"cases": {}}
     cases = ["dense", "dense F", "dense strided", "dense float32", "sparse"]
