@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import cases, data, kernels, picture, problems, report, suite
+from bench import adapters, cases, data, kernels, picture, problems, report, standings, suite
 from bench.__main__ import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,31 @@ def test_cases_skip_by_name_without_their_data(monkeypatch, tmp_path, capsys):
     assert "a9a log 1/n: skipped, no data set 'a9a'" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="known: protein"):
         suite.chosen_cases(["nothing"])
+
+
+def test_readme_says_what_there_is():
+    """It had promised every method of SciPy's, every strategy, and a suite of half as long; and
+    `--markdown` printed columns that its table has not.
+    """
+    text = (ROOT / "bench/README.md").read_text(encoding="utf-8")
+    first = " ".join(text.partition("scikit-learn;")[0].split())
+    methods = re.search(r"that take gradients: (.*?), twice", first)[1]
+    assert re.split(", | and ", methods) == list(adapters.METHODS)
+    strategies = re.search(r"strategies by name: (.*?); `--solvers`", first)[1]
+    assert re.findall("`(.*?)`", strategies) == list(adapters.STRATEGIES)
+    seconds = 55
+    minutes = round(len(cases.CASES) * seconds / 60)
+    told = f"{len(cases.CASES)} cases, {seconds} seconds each on average, about {minutes} minutes"
+    assert told in text
+    options = parse(["suite"])
+    row = {"case": "a", "plan": "newton", "compile": 1.0, "passes": [7.25, 9.0], "ended": ""}
+    row |= {name: {"0.0001": 2.0, "1e-06": 3.0} for name in ("seconds", "ratio", "sklearn")}
+    row |= {"rival": {"0.0001": ("glum", 1.0), "1e-06": ("glum", 2.0)}}
+    content = {"threads": 1, "seconds": 1.0, "date": "2026-11-30", "machine": {"cores": 2}}
+    header, _, line = standings.markdown([row], content).splitlines()[:3]
+    assert options.accuracy == [1e-4, 1e-6]
+    assert header in text.splitlines()
+    assert line == "| a | 2 / 3 | glum 1 / 2 | 2.00 / 3.00 | 2.00 / 3.00 | 7.25, 9 |"
 
 
 @pytest.mark.jit
