@@ -30,6 +30,34 @@ WORDS = {
 
 
 def parse(arguments):
+    """Options of the command line, as far as they can be judged without any data."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    of = {"suite": [1e-4, 1e-6], "regret": [1e-2, 1e-4, 1e-6]}
+    options.accuracy = options.accuracy or of.get(options.what, [1e-2, 1e-4, 1e-6, 1e-8])
+    _take_files(parser, options)
+    if not 0.0 <= options.l1_ratio <= 1.0:
+        parser.error(f"--l1-ratio must be from 0 to 1, got {options.l1_ratio:g}")
+    return options
+
+
+def _take_files(parser, options):
+    """Files and folders that are there, as many as the word takes."""
+    if len(options.files) != {"compare": 2, "same": 1, "paired": 1}.get(options.what, 0):
+        parser.error(
+            "compare takes two files, OLD.json NEW.json, same and paired a folder; nothing else "
+            "takes any"
+        )
+    if options.what in ("same", "paired"):
+        options.tree = options.files.pop()
+        if not options.tree.is_dir():
+            parser.error(f"there is no folder {options.tree}")
+    for path in (*options.files, options.against, options.reuse, options.again):
+        if path is not None and not path.is_file():
+            parser.error(f"there is no file {path}")
+
+
+def _parser():
     lines = "\n".join(f"  {word:11}{text}" for word, text in WORDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
@@ -46,6 +74,13 @@ def parse(arguments):
         type=Path,
         help="of compare: the old JSON and the new one; of same: the folder of the old checkout",
     )
+    for add in (_add_problem, _add_effort, _add_parts, _add_files):
+        add(parser)
+    return parser
+
+
+def _add_problem(parser):
+    """What is fitted by one race."""
     parser.add_argument(
         "--data",
         help="sklearn:NAME, a name in the data folder (FASTGD_DATA; of memory, kernels: "
@@ -62,6 +97,10 @@ def parse(arguments):
     parser.add_argument(
         "--scale", action="store_true", help="divide columns by their greatest magnitude first"
     )
+
+
+def _add_effort(parser):
+    """Who takes part, how far and for how long."""
     parser.add_argument(
         "--solvers", type=_texts, help="names or patterns: fastgd,fastgd/newton/full,'*/Objective'"
     )
@@ -86,20 +125,15 @@ def parse(arguments):
         default=5,
         help="of repeated measurements; default: 5; of regret: 0 for operations alone",
     )
+
+
+def _add_parts(parser):
+    """Which problems of a command that has many."""
     parser.add_argument(
         "--cases",
         type=_texts,
         help="of suite, paired: parts of names, patterns; of regret: sklearn, random, suite; "
         "default: all",
-    )
-    parser.add_argument(
-        "--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again"
-    )
-    parser.add_argument(
-        "--markdown", action="store_true", help="of suite: print the table as Markdown"
-    )
-    parser.add_argument(
-        "--against", type=Path, help="JSON of an earlier run, to be compared with this one"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of certify, regret: which random problems"
@@ -111,39 +145,34 @@ def parse(arguments):
         "--fits", type=float, default=float("inf"), help="of certify: end after so many"
     )
     parser.add_argument(
-        "--again",
-        type=Path,
-        help="of certify: JSON of a finding, to be tried once more; of regret: JSON lines of a "
-        "run, to be read again",
-    )
-    parser.add_argument(
         "--problems",
         type=int,
         default=200,
         help="of same, regret: random ones; below 200 without the suite's cases; default: 200",
     )
+
+
+def _add_files(parser):
+    """What is read and what is left behind."""
+    parser.add_argument(
+        "--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="of suite: print the table as Markdown"
+    )
+    parser.add_argument(
+        "--against", type=Path, help="JSON of an earlier run, to be compared with this one"
+    )
+    parser.add_argument(
+        "--again",
+        type=Path,
+        help="of certify: JSON of a finding, to be tried once more; of regret: JSON lines of a "
+        "run, to be read again",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and PNG")
     parser.add_argument(
         "--smoke", action="store_true", help="a tiny form of everything, to see that it runs"
     )
-    options = parser.parse_args(arguments)
-    of = {"suite": [1e-4, 1e-6], "regret": [1e-2, 1e-4, 1e-6]}
-    options.accuracy = options.accuracy or of.get(options.what, [1e-2, 1e-4, 1e-6, 1e-8])
-    if len(options.files) != {"compare": 2, "same": 1, "paired": 1}.get(options.what, 0):
-        parser.error(
-            "compare takes two files, OLD.json NEW.json, same and paired a folder; nothing else "
-            "takes any"
-        )
-    if options.what in ("same", "paired"):
-        options.tree = options.files.pop()
-        if not options.tree.is_dir():
-            parser.error(f"there is no folder {options.tree}")
-    for path in (*options.files, options.against, options.reuse, options.again):
-        if path is not None and not path.is_file():
-            parser.error(f"there is no file {path}")
-    if not 0.0 <= options.l1_ratio <= 1.0:
-        parser.error(f"--l1-ratio must be from 0 to 1, got {options.l1_ratio:g}")
-    return options
 
 
 def _texts(text):

@@ -10,11 +10,12 @@ from fastgd import GDRegressor, Loss, Objective
 
 
 class Cauchy(Loss):
-    infimum = 0.0
     """log(1 + r^2 / scale^2) / 2: misses far beyond the scale hardly pull."""
 
-    scale: float = 0.3
+    infimum = 0.0
     convex = False
+
+    scale: float = 0.3
 
     def value(self, prediction, target):
         r = (prediction - target) / self.scale

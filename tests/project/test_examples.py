@@ -25,6 +25,17 @@ def test_a_script_says_what_it_shows_and_does_nothing_when_imported(path):
     ]
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_docstrings_stand_first(path):
+    """Behind an attribute one is a string that nobody reads."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for owner in (node for node in ast.walk(tree) if isinstance(node, owners)):
+        for node in owner.body[1:]:
+            text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            assert not text, f"line {node.lineno}"
+
+
 def test_running_an_example_leaves_the_pictures_of_the_page_alone(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     plt = pytest.importorskip("matplotlib.pyplot")
