@@ -9,6 +9,10 @@ from fastgd.data.targets import WeightedSamples
 from fastgd.objective.blocks import GROUP, cut
 from fastgd.objective.meter import Meter
 
+# Some rows stand for all where they have at least this share of the weight that so many have on
+# average.
+MIN_WEIGHT = 0.1
+
 
 def on_groups(objective, groups, alpha):
     """The objective on some of the groups of `GROUP` rows in a row, with an `alpha` of its own.
@@ -127,6 +131,21 @@ def _other(F, rows, samples, alpha, share):
     other = F.of(F.loss, rows, samples, F.penalty, alpha, F.fit_intercept, F.n_threads)
     other.meter = Meter(F.meter, share)
     return other
+
+
+def represent(objective, ranges):
+    """Whether the rows in `ranges` weigh enough to stand for all of the objective's.
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> F = Objective("squared_error", np.ones((4, 1)), np.ones(4), sample_weight=[0, 1, 1, 1])
+    >>> represent(F, np.array([[0, 1]])), represent(F, np.array([[0, 2]]))
+    (False, True)
+    """
+    share = np.diff(ranges).sum() / np.diff(objective.ranges).sum()
+    weight = objective.samples.total_weight(ranges)
+    return bool(weight >= MIN_WEIGHT * share * objective.n_active)
 
 
 def scaled(weights):

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.objective.objective import Objective
-from fastgd.objective.subset import on_columns, on_groups, on_rows, reweighted
+from fastgd.objective.subset import on_columns, on_groups, on_rows, represent, reweighted
 
 STORAGES = pytest.mark.parametrize("stored", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
 
@@ -69,3 +69,12 @@ def test_some_columns_are_the_others_at_0(stored):
     spread[[1, 4, 6]] = v
     assert some.value(v) == pytest.approx(F.value(spread), rel=1e-13)
     assert F.passes == pytest.approx(2.0 + some.rows.stored() / F.rows.stored())
+
+
+def test_rows_of_next_to_no_weight_stand_for_none():
+    weights = np.r_[np.zeros(8), np.full(8, 1e-3), np.ones(84)]
+    F = Objective("squared_error", np.ones((100, 1)), np.ones(100), sample_weight=weights)
+    assert not represent(F, np.array([[0, 8]]))
+    assert not represent(F, np.array([[0, 16]]))
+    assert represent(F, np.array([[0, 24]]))
+    assert represent(F, np.array([[0, 100]]))

@@ -16,7 +16,7 @@ from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, first_sample, growth_pays
-from fastgd.solvers.newton.vector_blocks import BlockNewton, add_grams, blocks_at
+from fastgd.solvers.newton.vector_blocks import BlockNewton, _some_ranges, add_grams, blocks_at
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from support.components import ToyMultiSquared, ToySoftmax
 from support.problems import Quartic, iterations
@@ -101,6 +101,25 @@ def test_blocks_are_the_curvature_of_each_prediction():
     for k, factor in enumerate(blocks_at(F, v)):
         block = matrix[k::3, k::3]
         np.testing.assert_allclose(block @ factor.solve(p), p, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-12])
+def test_blocks_of_rows_of_next_to_no_weight_are_of_all_rows(share):
+    """Where the rows that were looked at had none, matrices were 0 / 0, and the run ended."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((6000, 3)), rng.integers(0, 3, 6000)
+    weights = np.full(6000, share)
+    looked_at = _some_ranges(Objective(Multinomial(3), X, y, alpha=0.1))[0]
+    weights[1::2] = 1.0
+    for first, stop in looked_at:
+        weights[first:stop] = share
+    F = Objective(Multinomial(3), X, y, sample_weight=weights, alpha=0.1)
+    matrix, p = F.curvature_matrix(F.start()), np.sin(np.arange(4))
+    for k, factor in enumerate(blocks_at(F, F.start())):
+        solved = factor.solve(p)
+        np.testing.assert_allclose(matrix[k::3, k::3] @ solved, p, rtol=1e-6, atol=1e-8)
+    result = run(BlockNewton, F, 1e-6)
+    assert result.suboptimality <= 1e-6
 
 
 def test_matrices_are_let_go_of_once_there_are_factors():

@@ -17,7 +17,7 @@ from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel
 from fastgd.solvers.l1.vector_joint_model import VectorJointModel
-from fastgd.solvers.l1.vector_matrix_model import VectorMatrixModel, blocks_at
+from fastgd.solvers.l1.vector_matrix_model import VectorMatrixModel, _some_rows, blocks_at
 from fastgd.solvers.l1.vector_working_set import MovedColumns, VectorRowValues, VectorWorkingSet
 
 RNG_SEED = 5
@@ -173,6 +173,20 @@ def test_blocks_are_the_curvature_of_each_prediction():
         np.testing.assert_allclose(found, matrix[np.ix_(places, places)], rtol=1e-8)
     assert blocks.hold([np.array([2]), np.array([1]), np.empty(0, np.int64)])
     assert not blocks.hold([np.array([2]), np.array([3]), np.empty(0, np.int64)])
+
+
+def test_blocks_of_rows_of_next_to_no_weight_are_of_all_rows(monkeypatch):
+    """Their curvature was divided by 1 where they weigh less."""
+    monkeypatch.setattr("fastgd.solvers.l1.vector_matrix_model.MIN_ROWS", 64)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((800, 4)), rng.integers(0, 3, 800)
+    weights = np.ones(800)
+    for first, stop in _some_rows(800, 64):
+        weights[first:stop] = 1e-9
+    F = Objective(Multinomial(3), X, y, sample_weight=weights, penalty="l1", alpha=0.01)
+    matrix = F.curvature_matrix(F.start())
+    for k, found in enumerate(blocks_at(F, F.start(), [np.arange(4)] * 3).matrices):
+        np.testing.assert_allclose(found, matrix[k::3, k::3], rtol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import numpy as np
 from fastgd.data.chunk_sizes import VALUES
 from fastgd.objective import kernels as objective_kernels
 from fastgd.objective.gram import add_gram
+from fastgd.objective.subset import represent
 from fastgd.objective.vector_map import samples_of
 from fastgd.runtime.array_shapes import shaped
 from fastgd.runtime.threads import map_ranges
@@ -60,6 +61,8 @@ def blocks_at(F, v, columns):
     k, d, n = F.n_predictions, F.n_features, F.n_samples
     widest = max(own.size for own in columns)
     ranges = _some_rows(n, max(ROWS_PER_COLUMN * widest, MIN_ROWS))
+    if not represent(F, ranges):
+        ranges = _some_rows(n, n)
     curvatures, total = _diagonals(F, v, ranges)
     matrices = [np.zeros((1, own.size + 1, own.size + 1)) for own in columns]
     cuts = np.array([0, len(ranges)])
@@ -100,7 +103,7 @@ def _diagonals(F, v, ranges):
             objective_kernels.vector_diagonals(*data, predictions, out)
             found[:, chosen] = np.maximum(out, 0.0).T
             total += float(weights[chosen].sum()) if weights.size > 1 else len(out)
-    return found, max(total, 1.0)
+    return found, total
 
 
 def _some_rows(n, most):

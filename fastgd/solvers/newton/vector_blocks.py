@@ -27,7 +27,7 @@ from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.matrix_sizes import MAX_OF_PREDICTIONS
-from fastgd.objective.subset import on_sample
+from fastgd.objective.subset import on_sample, represent
 from fastgd.objective.vector_map import samples_of
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import (
@@ -352,14 +352,18 @@ def _most_rows(F):
 
 
 def _some_ranges(F):
-    """Ranges of rows that grams are of: evenly spread blocks of the objective's own."""
+    """Ranges of rows that grams are of: evenly spread blocks of the objective's own, or all rows
+    where these have next to no weight.
+    """
     ranges = F.ranges
     n_rows, most = float(np.diff(ranges).sum()), _most_rows(F)
     if n_rows <= most:
         return [merged(ranges)]
     if len(ranges) * 8 > most:
-        return [merged(ranges[:: max(int(n_rows // most), 1)])]
+        some = merged(ranges[:: max(int(n_rows // most), 1)])
+        return [some if represent(F, some) else merged(ranges)]
     shares = most / n_rows
     lengths = np.maximum(((ranges[:, 1] - ranges[:, 0]) * shares).astype(np.int64), 8)
     stops = np.minimum(ranges[:, 0] + lengths, ranges[:, 1])
-    return [np.stack([ranges[:, 0], stops], axis=1)]
+    some = np.stack([ranges[:, 0], stops], axis=1)
+    return [some if represent(F, some) else merged(ranges)]
