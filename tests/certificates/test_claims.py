@@ -12,6 +12,10 @@ from sklearn.datasets import load_iris
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Loss, Quantile
 from fastgd.linalg.precision import EPS
 from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import L1, L2
+from fastgd.penalties.weighted import weighted
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.newton.column_subspace import ColumnSubspace
 from fastgd.solvers.newton.least_squares import EXTRAPOLATED
 from fastgd.solvers.newton.subspace import RowSubspace
@@ -91,6 +95,39 @@ def test_images_that_have_drifted_are_computed_anew(kind):
     assert gradient == pytest.approx(F.gradient(point), abs=1e-12)
     solver.advance(state)
     assert state.value == pytest.approx(F.value(state.point), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "penalty"),
+    [
+        (CentralPath, L2()),
+        (CentralPath, L1()),
+        (CentralPath, weighted(L2(), bounds=(-0.1, 0.3))),
+        (ColumnGeneration, L1()),
+    ],
+    ids=["no kinks", "L1", "bounds", "columns by need"],
+)
+def test_products_of_the_central_path_that_have_drifted_are_computed_anew(kind, penalty):
+    """They had not been where the answer is not the point itself: with kinks and bounds."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 6))
+    y = np.where(X[:, 0] + rng.normal(size=60) > 0.0, 1.0, -1.0)
+    F = Objective("hinge", X, y, penalty=penalty, alpha=1e-2)
+    solver = kind(F)
+    state = solver.start(F.start())
+    for _ in range(7):
+        solver.advance(state)
+    solver.evaluate(state)
+    path = getattr(state.memory, "inner", state).memory
+    assert not path.inexact
+    path.products += 0.5
+    solver._update_gap(state)
+    solver.evaluate(state)
+    assert path.inexact
+    solver.advance(state)
+    coef = F.split(solver.answer(state))[0]
+    np.testing.assert_allclose(path.products, X @ coef, atol=1e-2)
+    assert F.value(solver.answer(state)) == pytest.approx(state.memory.total, rel=1e-3)
 
 
 @pytest.mark.thinned(plain=3, compiled=1)

@@ -411,11 +411,22 @@ class CentralPath(Solver):
         Where rounding shows in the products that move along with the point, the next iteration
         begins with new ones.
         """
-        found, memory = super().evaluate(state), state.memory
-        if found.point is state.point:
-            total = found.smooth_value + self.objective.rest_value(found.point)
-            memory.inexact = not abs(total - memory.total) <= DRIFTED * abs(total)
+        found, memory, path = super().evaluate(state), state.memory, self._path_memory(state)
+        if path is None:
+            return found
+        F = self.objective
+        total = found.smooth_value + F.rest_value(found.point)
+        before = memory.total - F.penalty_value(F.allowed(state.point))
+        change = total - F.penalty_value(found.point) - before
+        # What the losses may change by where coefficients are moved to their kinks or ends.
+        moved = np.abs(found.point - state.point)[: F.n_features]
+        near = float(self._derivatives(abs(total)) @ moved) if moved.any() else 0.0
+        path.inexact = not abs(change) <= DRIFTED * abs(total) + near
         return found
+
+    def _path_memory(self, state):
+        """What remembers the products that move along with the point."""
+        return state.memory
 
     def _balance(self, state):
         """Scale down the derivatives of the heavier sign: from the middle the central path of

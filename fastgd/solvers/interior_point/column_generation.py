@@ -182,6 +182,11 @@ class ColumnGeneration(CentralPath):
             return state.point
         return self._spread(self._solver.answer(state.memory.inner), state.memory.columns)
 
+    def _path_memory(self, state):
+        """That of the stage, which has the products of its columns; None between two stages."""
+        inner = state.memory.inner
+        return None if inner is None else inner.memory
+
     def _others(self, gradient, columns):
         """Columns outside the set that should join it: none unless one of them is beyond l1."""
         F, gradient = self.objective, gradient.copy()
