@@ -8,6 +8,8 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor, Objective, Quantile
 from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.linear_map import LinearMap
+from fastgd.penalties.separable import L1
+from fastgd.penalties.weighted import weighted
 from fastgd.penalties.weighted_term import WeightedTerm
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_duals import STAND_IN_FOR_INFINITY, ColumnDuals
@@ -71,6 +73,23 @@ def least(loss, X, y, alpha, bounds=(-np.inf, np.inf), penalty_weights=1.0):
     found = scipy.optimize.linprog(cost, np.vstack(above), np.concatenate(right), bounds=parts)
     assert found.status == 0
     return found.fun
+
+
+def test_a_point_beyond_its_bounds_is_not_the_end():
+    """Losses there were below the minimum within bounds: the run was done after its first step,
+    0.04 % of F above what it had proved.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((9, 1))
+    y = -4.0 * X[:, 0] + 0.1 * rng.standard_normal(9)
+    penalty = weighted(L1(), bounds=(np.array([2.0]), np.array([2.0 + 1e-5])))
+    F = Objective("squared_error", X, y, penalty=penalty, alpha=0.01)
+    solver = CentralPath(F)
+    state = solver.start(F.allowed(F.start()))
+    for _ in range(8):
+        solver.advance(state)
+    value = F.value(solver.answer(state))
+    assert 0.0 <= value - solver.progress(state).lower <= 2e-9 * value
 
 
 @pytest.mark.parametrize("kind", KINDS)

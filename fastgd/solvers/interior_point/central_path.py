@@ -371,14 +371,17 @@ class CentralPath(Solver):
 
     def _notice_end(self, state, mu):
         """Make the run end where the gap is rounding, or where neither it nor mu falls."""
-        memory = state.memory
+        memory, point = state.memory, state.point
+        beyond = np.abs(self.objective.allowed(point) - point).max(initial=0.0)
+        # Losses beyond the bounds may be below the minimum within them.
+        gap = memory.gap if beyond <= ROUNDING * np.abs(point).max(initial=0.0) else np.inf
         # From a point beside the central path F rises at first, while mu falls.
         rounding = ROUNDING * abs(memory.total)
-        closer = memory.gap < memory.least_gap - rounding or rounding < mu < 0.9 * memory.mu
-        memory.least_gap = min(memory.gap, memory.least_gap)
+        closer = gap < memory.least_gap - rounding or rounding < mu < 0.9 * memory.mu
+        memory.least_gap = min(gap, memory.least_gap)
         memory.mu = min(mu, memory.mu)
         memory.idle = 0 if closer else memory.idle + 1
-        state.done = memory.idle >= MAX_IDLE or memory.gap <= 4.0 * EPS * abs(memory.total)
+        state.done = memory.idle >= MAX_IDLE or gap <= 4.0 * EPS * abs(memory.total)
 
     def progress(self, state):
         """The dual objective at the dual variables, the greatest so far, and the gap to F."""
