@@ -9,13 +9,14 @@ import scipy.sparse as sp
 from sklearn.datasets import load_diabetes
 
 from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.certificates.rounding import prediction_size
 from fastgd.fitting.choose_solver import cheapest
 from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import known, pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
-from fastgd.solvers.interior_point import row_chunks
+from fastgd.solvers.interior_point import central_path, row_chunks
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
@@ -335,3 +336,19 @@ def test_more_than_2_000_rows_and_columns_have_a_way_to_a_proof_on_all_rows():
     solver, forecast = cheapest(F, 1e-6, "full")
     assert solver is CentralPath
     assert forecast.passes < np.inf
+
+
+def test_rounding_is_counted_far_from_the_optimum_too(monkeypatch):
+    """The greatest bound is kept: one from where the gap was large became a claim as it was."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    F = Objective("quantile", X, X @ [1.0, 2.0, -3.0] + rng.standard_normal(60), alpha=1e-3)
+    solver = CentralPath(F)
+    state = solver.start(F.start())
+    for _ in range(2):
+        solver.advance(state)
+    assert state.memory.gap > 0.1 * state.memory.total
+    before = solver._primal_and_dual(state)[1]
+    monkeypatch.setattr(central_path, "sum_rounding", lambda F: 1e-3)
+    after = solver._primal_and_dual(state)[1]
+    assert after < before - 1e-3 * prediction_size(F, state.point) * state.memory.total

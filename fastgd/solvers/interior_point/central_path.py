@@ -23,7 +23,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.certificates import completed_dual
-from fastgd.certificates.duality_gap import PROMISING
 from fastgd.certificates.rounding import offset_size, prediction_size, sum_rounding
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
@@ -31,7 +30,7 @@ from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.piecewise import pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
 from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
-from fastgd.objective.distances import curvature_unit, derivative_size, unit_at
+from fastgd.objective.distances import curvature_unit, derivative_size
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.array_shapes import shaped
@@ -591,7 +590,8 @@ class CentralPath(Solver):
 
         What rounds: the rows' terms, by a few units of their sizes, in which targets and offsets
         may have canceled; and the gradient, which leaves the bound wrong by no more than sum_j e_j
-        |w*_j|, w* being an optimum of twice w at most.  That is added where a gap is promising.
+        |w*_j|, w* being an optimum of twice w at most.  Far from it, too: the greatest bound is
+        kept, and is a claim once F has fallen.
         """
         F, memory, derivatives = self.objective, state.memory, self._arrays()[0]
         derivatives[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
@@ -629,9 +629,8 @@ class CentralPath(Solver):
         lower = scale * (linear - scale * squares) - rest - 8.0 * EPS * (size + squares + abs(rest))
         lower -= 4.0 * EPS * float(sizes.sum()) * offset_size(F)
         total = losses + F.penalty_value(F.allowed(state.point))
-        if total - lower < PROMISING * unit_at(F, total):
-            size = float(np.linalg.norm(derivatives)) * np.sqrt(F.n_samples)
-            lower -= 3.0 * sum_rounding(F) * size * prediction_size(F, state.point)
+        size = float(np.linalg.norm(derivatives)) * np.sqrt(F.n_samples)
+        lower -= 3.0 * sum_rounding(F) * size * prediction_size(F, state.point)
         return total, float(lower), gradient
 
     def _prove(self, state, factor, mu, curvature, l1_point):
