@@ -338,6 +338,35 @@ def test_more_than_2_000_rows_and_columns_have_a_way_to_a_proof_on_all_rows():
     assert forecast.passes < np.inf
 
 
+@pytest.mark.parametrize("least", [0.0, 1e-310, 1e-300])
+def test_rows_of_no_curvature_leave_the_others_theirs(least):
+    rng = np.random.default_rng(0)
+    X, c = rng.standard_normal((6, 9)), np.array([1.0, 2.0, least, 3.0, least, 4.0])
+    M, a, g = rng.uniform(1.0, 2.0, 9), c * rng.standard_normal(6), rng.standard_normal(9)
+    system = RowSystem(X, True)
+    system.factorise(M, c)
+    found, predictions = system.solve(a, g)
+    Z = np.column_stack([X, np.ones(6)])
+    H = Z.T @ (c[:, None] * Z) + np.diag(np.append(M, 0.0))
+    np.testing.assert_allclose(found, np.linalg.solve(H, Z.T @ a + np.append(g, 0.0)), rtol=1e-9)
+    np.testing.assert_allclose(predictions, Z @ found, rtol=1e-9)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_weights_next_to_0_beside_large_ones_are_no_end(penalty):
+    """The coefficients had become infinite."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 60))
+    y = X[:, 0] + rng.standard_normal(30) > 0.0
+    weights = np.where(np.arange(30) < 6, 1e9, 1e-300)
+    model = GDClassifier("hinge", penalty=penalty, alpha=1e-3, tol=1e-8, solver="newton")
+    model.fit(X, y, sample_weight=weights)
+    assert model.suboptimality_ <= 1e-8
+    few = GDClassifier("hinge", penalty=penalty, alpha=5e-3, tol=1e-8, solver="newton")
+    few.fit(X[:6], y[:6])
+    np.testing.assert_allclose(5.0 * model.objective_, few.objective_, rtol=1e-7)
+
+
 def test_rounding_is_counted_far_from_the_optimum_too(monkeypatch):
     """The greatest bound is kept: one from where the gap was large became a claim as it was."""
     rng = np.random.default_rng(0)
