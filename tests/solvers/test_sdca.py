@@ -12,14 +12,19 @@ import scipy.sparse as sp
 from fastgd.fitting.loop import Loop
 from fastgd.losses.base import Loss, has_mean
 from fastgd.losses.classification import Hinge, LogLoss, Perceptron, SquaredHinge
-from fastgd.losses.regression import Huber, Quantile, SquaredEpsilonInsensitive
+from fastgd.losses.regression import (
+    EpsilonInsensitive,
+    Huber,
+    Quantile,
+    SquaredEpsilonInsensitive,
+)
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.solvers.base import State
 from fastgd.solvers.dual import kernels as dual
 from fastgd.solvers.dual.sdca import Sdca
 from support.components import ToySoftmax
-from support.problems import Quartic, iterations, objective, started
+from support.problems import Quartic, iterations, objective, proved, started
 from support.twins import members, samples, sparse_problem, stored, targets_of, with_jit
 
 
@@ -401,6 +406,66 @@ def test_the_value_at_a_corner_is_right_however_far_the_tangents():
         assert wrong <= 2.0**-50 * size
         if abs(dual_before) < 0.9 * min(loss.quantile, 1.0 - loss.quantile) and rate > 1e4:
             assert size <= 4.0 * (1.0 + abs(y))
+
+
+def minus_conjugate(loss, u, target):
+    """The least of loss(z) + u z over z, in fractions: what a term of the bound must not exceed."""
+    u, y = Fraction(u), Fraction(target)
+    within = Fraction(getattr(loss, "epsilon", 0.0)) * abs(u)
+    return {
+        "hinge": u * y,
+        "squared_hinge": u * y - u * u / 4,
+        "quantile": u * y,
+        "epsilon_insensitive": u * y - within,
+        "squared_epsilon_insensitive": u * y - within - u * u / 4,
+        "huber": u * y - u * u / 2,
+    }[loss.name]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Hinge(),
+        Quantile(0.3),
+        EpsilonInsensitive(0.2),
+        SquaredHinge(),
+        SquaredEpsilonInsensitive(0.2),
+        Huber(),
+    ],
+    ids=lambda loss: loss.name,
+)
+def test_the_size_of_a_term_tells_its_rounding(loss):
+    """And of one at a kink no more: a row of little weight beside others has a dual variable of
+    1e-9, and was said to be rounded by units of 1, which kept the bound that far below.
+    """
+    rng = np.random.default_rng(1)
+    for _ in range(with_jit(2000, 400)):
+        y = rng.choice([-1.0, 1.0]) if loss.classification else rng.standard_normal()
+        rate, z = 10.0 ** rng.uniform(-2, 12), 10.0 * rng.standard_normal()
+        before = -loss.derivative(10.0 * rng.standard_normal(), y) * 10.0 ** rng.uniform(-12, 0)
+        if loss.smooth:
+            low = y + rng.standard_normal()
+            bracket = low, low + 10.0 ** rng.uniform(-15, -1)
+            u, at, value, size = dual.between_tangents(loss, z, y, before, rate, *bracket)
+        else:
+            u, at, value, size = dual.nonsmooth_step(loss, z, y, before, rate)
+        term = Fraction(float(value)) + Fraction(float(u)) * Fraction(float(at))
+        assert term - minus_conjugate(loss, float(u), y) <= 2.0**-52 * size
+        at_kink = loss.name in ("hinge", "epsilon_insensitive") and rate >= 1e9
+        if at_kink and abs(before) <= 1e-9:
+            assert size <= 1e-6
+
+
+def test_a_row_that_outweighs_all_others_is_proved():
+    """Terms at kinks were said to be rounded by a unit of 1, beside an F of 2e-8: 2,717 iterations
+    had proved 1.1e-7.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 3))
+    y = np.where(X[:, 0] + rng.standard_normal(20) > 0.0, 1.0, -1.0)
+    weights = np.r_[1e9, np.ones(19)]
+    F = Objective(Hinge(), X, y, sample_weight=weights, alpha=0.01, n_jobs=1)
+    assert proved(Sdca(F, seed=0), tol=6e-8, max_iter=400).suboptimality <= 6e-8
 
 
 def test_bound_of_unbalanced_duals():

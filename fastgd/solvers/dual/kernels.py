@@ -143,17 +143,15 @@ def of_tangents(target, z, derivative, a, derivative_a, value_a, b, derivative_b
             abs(a) + abs(z) + abs(target)
         )
     share = (derivative - derivative_a) / (derivative_b - derivative_a)
-    value, size = (
-        0.0,
-        abs((derivative_b - derivative_a) * z),
-    )  # for the share, whose unit is that of 1
+    at_a, at_b = value_a + derivative_a * (z - a), value_b + derivative_b * (z - b)
+    value, size = 0.0, abs(at_b - at_a)  # the share is wrong by a few units of itself
     if share < 1.0:
-        value += (1.0 - share) * (value_a + derivative_a * (z - a))
+        value += (1.0 - share) * at_a
         size += (1.0 - share) * (abs(value_a) + abs(derivative_a) * (abs(a) + abs(z) + abs(target)))
     if share > 0.0:
-        value += share * (value_b + derivative_b * (z - b))
+        value += share * at_b
         size += share * (abs(value_b) + abs(derivative_b) * (abs(b) + abs(z) + abs(target)))
-    return value, size
+    return value, size if size < np.inf else np.inf
 
 
 @kernel
