@@ -169,7 +169,7 @@ class Certifier:
             return left if self._relative(left, check.objective) <= self.tol else None
         if F.convex and F.term.certified and self.free_answers:
             return np.inf  # subgradients of all rows: no falls tell how far the optimum is
-        if best < check.objective - self._enough(check):
+        if best < check.objective - self.enough(check):
             return None  # what falls is the noise
         if F.vector:
             return fallen
@@ -278,11 +278,11 @@ class Certifier:
 
     def _prove(self, check):
         subgradient = self._subgradient(check)
-        asked = self._enough(check)
+        asked = self.enough(check)
         self._bound(check, self.newton.prove(check.point, check.objective, subgradient, asked))
 
     def _from_known(self, known, check):
-        subgradient, asked = self._subgradient(check), self._enough(check)
+        subgradient, asked = self._subgradient(check), self.enough(check)
         return self.newton.from_known(known, check.point, subgradient, asked, check.objective)
 
     def _by_curvature(self, check, fallen):
@@ -302,7 +302,7 @@ class Certifier:
         """Whether a smaller bound is asked for."""
         return check.suboptimality > (self.tol or 0.0)
 
-    def _enough(self, check):
+    def enough(self, check):
         """The bound that tol asks for; without one the first bound there is."""
         if self.tol is None:
             return np.inf

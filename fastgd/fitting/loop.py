@@ -420,7 +420,7 @@ class Loop:
     def _at_rest(self, state, check):
         """PLATEAU where rounding is what is left, or the solver has nothing left to do."""
         proved = self.tol is not None and not self.solver.ends_itself
-        if proved and is_rounding(check.bound, check.doubt):
+        if proved and is_rounding(check.bound, check.doubt + self._beyond_proof(check)):
             return StopReason.PLATEAU
         if self.tol is not None and self.progress.done:
             if self.solver.own_steps and not provable(self.objective):
@@ -434,6 +434,13 @@ class Loop:
         if self._regular(state) and self.progress.whole:
             self._stay_below_null(state, check)
         return None
+
+    def _beyond_proof(self, check):
+        """What the solver's own bound lacks for rounding, where tol asks for less than that: then
+        nothing that follows proves it.
+        """
+        rounded = self.progress.rounded
+        return rounded if self.certifier.enough(check) < rounded else 0.0
 
     def _stay_below_null(self, state, check):
         """Let a solver whose F may rise retreat where that is above the null model.

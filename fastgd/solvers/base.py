@@ -51,6 +51,8 @@ class Progress(NamedTuple):
         An estimate of F - F*; no proof.
     lower : float
         F is nowhere below this: a proof.
+    rounded : float
+        What `lower` would be higher by if nothing rounded, where the solver knows.
     curvature : Curvature or None
         For proofs, where the solver keeps a curvature matrix most of the time: none is made for a
         proof before the run ends.
@@ -67,6 +69,7 @@ class Progress(NamedTuple):
     value: float | None = None
     left: float = np.inf
     lower: float = -np.inf
+    rounded: float = 0.0
     curvature: Curvature | None = None
     inverse_root: np.ndarray | None = None
     doubt: float | None = None

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.fitting.loop import Loop
+from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss, has_mean
 from fastgd.losses.classification import Hinge, LogLoss, Perceptron, SquaredHinge
 from fastgd.losses.regression import (
@@ -466,6 +467,22 @@ def test_a_row_that_outweighs_all_others_is_proved():
     weights = np.r_[1e9, np.ones(19)]
     F = Objective(Hinge(), X, y, sample_weight=weights, alpha=0.01, n_jobs=1)
     assert proved(Sdca(F, seed=0), tol=6e-8, max_iter=400).suboptimality <= 6e-8
+
+
+@pytest.mark.parametrize(
+    ("tol", "reason"), [(1e-9, StopReason.PLATEAU), (1e-7, StopReason.CONVERGED)]
+)
+def test_a_run_ends_where_rounding_of_its_bound_is_left(tol, reason):
+    """Beside a weight of 1e9 the bound of a quantile's loss lacks 7e-16 for rounding, five times
+    what F is rounded by: no run ended at 6e-8 by itself.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 3))
+    y, weights = X[:, 0] + rng.standard_normal(20), np.r_[1e9, np.ones(19)]
+    F = Objective(Quantile(0.3), X, y, sample_weight=weights, alpha=0.01, n_jobs=1)
+    result = proved(Sdca(F, seed=0), tol, max_iter=600)
+    assert result.reason is reason
+    assert result.suboptimality <= 1e-7
 
 
 def test_bound_of_unbalanced_duals():

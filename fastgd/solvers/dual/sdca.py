@@ -148,6 +148,8 @@ class SdcaMemory:
         What the last iteration has proved F to be nowhere below.
     lower : float
         The same where it holds for the data at hand.
+    rounded : float
+        What the bound would be higher by if nothing rounded.
     raised : float
         What the last iteration raised the bound by.
     left : float
@@ -164,6 +166,7 @@ class SdcaMemory:
     rounding: float = 0.0
     bound: float = -np.inf
     lower: float = -np.inf
+    rounded: float = 0.0
     raised: float = np.inf
     left: float = np.inf
 
@@ -345,7 +348,7 @@ class Sdca(Solver):
         if F.fit_intercept:
             state.point[-1] = memory.center
         state.iteration += 1
-        bound = self.lower_bound(state)
+        bound, memory.rounded = self._proved(state)
         memory.raised = bound - memory.bound
         memory.bound = memory.lower = bound
         memory.left = self._gap(state, self._sampled(memory.visits))
@@ -367,7 +370,9 @@ class Sdca(Solver):
     def progress(self, state):
         """The bound of the dual variables, and how far F is above it as some rows tell."""
         memory = state.memory
-        return Progress(left=memory.left, lower=memory.lower, done=state.done)
+        return Progress(
+            left=memory.left, lower=memory.lower, rounded=memory.rounded, done=state.done
+        )
 
     def evaluate(self, state):
         """(v, smooth part of F, None): the dual variables are a proof that needs no gradient."""
@@ -377,7 +382,11 @@ class Sdca(Solver):
         return Answer(v, smooth, None)
 
     def lower_bound(self, state):
-        """A number that F is nowhere below, from the dual variables, or -inf: no pass over X.
+        """A number that F is nowhere below, from the dual variables, or -inf: no pass over X."""
+        return self._proved(state)[0]
+
+    def _proved(self, state):
+        """(Bound, what is taken off it for rounding).
 
         An intercept needs sum s u = 0: the heavier sign is scaled down by c, and loss*(c a) <= c
         loss*(a) - (1 - c) inf loss. That moves v by at most (1 - c) sum s |u| |x| / (l2 n) over
@@ -398,26 +407,35 @@ class Sdca(Solver):
         here = slice(None) if self.rows.size == F.n_samples else self.rows
         u, t, s = memory.duals[here], memory.terms[here], self.weights[here]
         if not np.isfinite(t).all():
-            return -np.inf
-        n, moved = F.n_active, memory.rounding
+            return -np.inf, 0.0
+        n = F.n_active
         length = float(np.linalg.norm(state.point[: F.n_features]))
         total, size = float((s * t).sum()), float((s * memory.sizes[here]).sum())
         signed = s * u
         magnitudes = np.abs(signed)
+        share = known_share = lost = reach = 0.0
         if F.fit_intercept and magnitudes.any():
             if F.loss.infimum == -np.inf:
-                return -np.inf
+                return -np.inf, 0.0
             heavy = signed > 0.0 if signed.sum() > 0.0 else signed < 0.0
-            excess = abs(float(signed.sum())) + SUMMED * EPS * float(magnitudes.sum())
-            mass_of_heavy = float(magnitudes[heavy].sum())
-            share = min(excess / mass_of_heavy + SUMMED * EPS, 1.0) if mass_of_heavy > 0.0 else 1.0
-            total -= share * float(s[heavy] @ (t[heavy] - F.loss.infimum))
-            moved += (
-                share * float(magnitudes[heavy] @ np.sqrt(self.norms[here][heavy])) / (F.l2 * n)
-            )
+            excess = abs(float(signed.sum()))
+            mass = float(magnitudes[heavy].sum())
+            share = known_share = 1.0
+            if mass > 0.0:
+                known_share = min(excess / mass, 1.0)
+                rounded = excess + SUMMED * EPS * float(magnitudes.sum())
+                share = min(rounded / mass + SUMMED * EPS, 1.0)
+            lost = float(s[heavy] @ (t[heavy] - F.loss.infimum))
+            reach = float(magnitudes[heavy] @ np.sqrt(self.norms[here][heavy])) / (F.l2 * n)
+
+        def dual_value(share, moved):
+            squared = (length + (moved + share * reach)) ** 2
+            return (total - share * lost) / n - 0.5 * F.l2 * squared
+
         slack = SUMMED * EPS * (size / n + float(magnitudes.sum()) / n * abs(memory.center))
         slack += F.l2 * length * self._rounding_if_rebuilt(memory)
-        return total / n - 0.5 * F.l2 * (length + moved) ** 2 - slack
+        bound = dual_value(share, memory.rounding) - slack
+        return bound, dual_value(known_share, 0.0) - bound
 
     def _sampled(self, visits):
         """Some of the rows, with repetitions, in order."""
