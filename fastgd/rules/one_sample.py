@@ -11,11 +11,11 @@ class StepLength(Component, family=True):
     `multiple` is the multiple of the row that is subtracted from the coefficients.
     """
 
-    def multiple(self, rate, value, derivative, squared_norm):
+    def multiple(self, rate, value, derivative, squared_norm, weight):
         """Multiple of the row to subtract: from the scheduled rate, the row's loss and
-        derivative, its squared norm.
+        derivative, its squared norm and its weight.
         """
-        return rate * derivative
+        return rate * derivative * weight
 
     def uses_row(self):
         """Whether `multiple` looks at the loss and the norm; when not, kernels compute neither."""
@@ -27,8 +27,8 @@ class Scheduled(StepLength):
 
 
 class Capped(StepLength):
-    """The scheduled rate, but never beyond where the row's own loss would be its infimum: (value -
-    infimum) / (derivative^2 |x|^2).
+    """The scheduled rate times the weight, but never beyond where the row's own loss would be its
+    infimum: (value - infimum) / (derivative^2 |x|^2).
 
     A Polyak step (Loizou et al., 2021, equation 5 with c = 1): no rate, however large, makes one
     row explode. `intercept_rate` is what the intercept adds to the squared norm. With `looks` 0 it
@@ -40,12 +40,12 @@ class Capped(StepLength):
     looks: float = 1.0
     infimum: float = 0.0
 
-    def multiple(self, rate, value, derivative, squared_norm):
+    def multiple(self, rate, value, derivative, squared_norm, weight):
         change = derivative * (squared_norm + self.intercept_rate)
         above = max(value - self.infimum, 0.0)
-        if self.looks > 0.0 and rate * abs(derivative) * abs(change) > above:
+        if self.looks > 0.0 and rate * weight * abs(derivative) * abs(change) > above:
             return above / change
-        return rate * derivative
+        return rate * derivative * weight
 
     def uses_row(self):
         return self.looks > 0.0
@@ -57,10 +57,10 @@ class Pa1(StepLength):
     Crammer et al. (2006), "Online passive-aggressive algorithms", equation 14.
     """
 
-    def multiple(self, rate, value, derivative, squared_norm):
+    def multiple(self, rate, value, derivative, squared_norm, weight):
         length = min(rate, value / max(squared_norm, 1e-300))
         # An empty row moves nothing, not even the intercept.
-        return length * np.sign(derivative) * (squared_norm > 0.0)
+        return length * np.sign(derivative) * (squared_norm > 0.0) * weight
 
     def uses_row(self):
         return True
@@ -72,8 +72,8 @@ class Pa2(StepLength):
     Crammer et al. (2006), "Online passive-aggressive algorithms", equation 15.
     """
 
-    def multiple(self, rate, value, derivative, squared_norm):
-        return value / (squared_norm + 0.5 / rate) * np.sign(derivative)
+    def multiple(self, rate, value, derivative, squared_norm, weight):
+        return value / (squared_norm + 0.5 / rate) * np.sign(derivative) * weight
 
     def uses_row(self):
         return True

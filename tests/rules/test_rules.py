@@ -137,13 +137,13 @@ def test_every_pace_is_its_twin(name, rate):
     rng = np.random.default_rng(2)
     step_length = StepLength.named(name)(*STEP_LENGTHS[name])
     twin = twin_of_step_length(step_length)
-    for value, derivative, squared_norm in [
-        *rng.standard_normal((20, 3)) ** 2 * [1, -1, 1],
-        (0.0, 0.0, 2.0),
+    for value, derivative, squared_norm, weight in [
+        *rng.standard_normal((20, 4)) ** 2 * [1, -1, 1, 10],
+        (0.0, 0.0, 2.0, 1.0),
     ]:
         for sign in (-1.0, 1.0):
-            expected = twin(step_length, rate, value, sign * derivative, squared_norm)
-            found = step_length.multiple(rate, value, sign * derivative, squared_norm)
+            row = value, sign * derivative, squared_norm, weight
+            expected, found = twin(step_length, rate, *row), step_length.multiple(rate, *row)
             assert found == pytest.approx(expected, rel=1e-12, abs=1e-300)
 
 
@@ -152,16 +152,17 @@ def test_a_cap_is_where_the_infimum_is():
     for infimum in (-20.0, -10.0, -10.0 + 1e-15):
         step_length = Capped(0.5, 1.0, infimum)
         for rate in (1e-3, 1e6):
-            expected = twin_of_step_length(step_length)(step_length, rate, -10.0 + 1e-14, 0.3, 2.0)
-            found = step_length.multiple(rate, -10.0 + 1e-14, 0.3, 2.0)
+            row = -10.0 + 1e-14, 0.3, 2.0, 1.0
+            expected = twin_of_step_length(step_length)(step_length, rate, *row)
+            found = step_length.multiple(rate, *row)
             assert found == pytest.approx(expected, rel=1e-12)
-    assert Capped(0.5, 1.0, -np.inf).multiple(3.0, -10.0, 0.3, 2.0) == 3.0 * 0.3
-    assert Capped(0.5, 1.0, -10.0).multiple(3.0, -10.0 - 1e-15, 0.0, 2.0) == 0.0
+    assert Capped(0.5, 1.0, -np.inf).multiple(3.0, -10.0, 0.3, 2.0, 1.0) == 3.0 * 0.3
+    assert Capped(0.5, 1.0, -10.0).multiple(3.0, -10.0 - 1e-15, 0.0, 2.0, 1.0) == 0.0
 
 
 def test_paces_stand_empty_rows():
     for name, fields in STEP_LENGTHS.items():
-        assert np.isfinite(StepLength.named(name)(*fields).multiple(0.1, 0.7, -0.5, 0.0))
+        assert np.isfinite(StepLength.named(name)(*fields).multiple(0.1, 0.7, -0.5, 0.0, 1.0))
 
 
 @pytest.mark.parametrize(

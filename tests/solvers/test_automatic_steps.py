@@ -237,6 +237,20 @@ def test_self_tuned_runs_stay_finite_on_raw_columns(rule, batch):
     assert result.objective < solver.objective.null_value
 
 
+@pytest.mark.parametrize("scales", [np.ones(4), 10.0 ** np.arange(4)], ids=["alike", "unlike"])
+def test_a_row_of_much_weight_moves_no_further_than_its_own_loss_asks_for(scales):
+    """The cap was that of a row that counts once, and the step then multiplied by the weight: F
+    went to 1e55 and 1e56.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4))
+    y, weights = X.sum(axis=1) + rng.standard_normal(200), np.r_[1e9, np.ones(199)]
+    F = Objective("squared_error", X * scales, y, sample_weight=weights, alpha=1e-4, n_jobs=1)
+    solver = build(F, "gd", 1, "auto")
+    state = iterations(solver, 16)
+    assert F.value(solver.answer(state)) <= 1.0  # in units of the noise
+
+
 @pytest.mark.parametrize(
     "loss", [Quantile(0.3), *with_jit([], [Huber(0.1), EpsilonInsensitive(0.1)])], ids=str
 )

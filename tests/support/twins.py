@@ -145,25 +145,26 @@ def twin_of_rule(rule):
 # Paces: the multiple of the row that is subtracted.
 
 
-def step_length_scheduled(step_length, rate, value, derivative, squared_norm):
-    return rate * derivative
+def step_length_scheduled(step_length, rate, value, derivative, squared_norm, weight):
+    return rate * weight * derivative
 
 
-def step_length_capped(step_length, rate, value, derivative, squared_norm):
+def step_length_capped(step_length, rate, value, derivative, squared_norm, weight):
     if derivative == 0:
         return 0.0
     polyak = (value - step_length.infimum) / (
         derivative**2 * (squared_norm + step_length.intercept_rate)
     )
-    return min(rate, polyak) * derivative
+    return min(rate * weight, polyak) * derivative
 
 
-def step_length_pa1(step_length, rate, value, derivative, squared_norm):
-    return min(rate, value / squared_norm) * np.sign(derivative) if squared_norm > 0 else 0.0
+def step_length_pa1(step_length, rate, value, derivative, squared_norm, weight):
+    length = min(rate, value / squared_norm) if squared_norm > 0 else 0.0
+    return length * np.sign(derivative) * weight
 
 
-def step_length_pa2(step_length, rate, value, derivative, squared_norm):
-    return value / (squared_norm + 1 / (2 * rate)) * np.sign(derivative)
+def step_length_pa2(step_length, rate, value, derivative, squared_norm, weight):
+    return value / (squared_norm + 1 / (2 * rate)) * np.sign(derivative) * weight
 
 
 def twin_of_step_length(step_length):
@@ -210,10 +211,8 @@ def gd_epoch(
         amounts = []
         for i in rows:
             z = X[i] @ w + b + offsets[i]
-            amount = amount_of(
-                step_length, r, loss.value(z, y[i]), loss.derivative(z, y[i]), X[i] @ X[i]
-            )
-            amounts.append(amount * weights[i] / len(rows))
+            row = loss.value(z, y[i]), loss.derivative(z, y[i]), X[i] @ X[i]
+            amounts.append(amount_of(step_length, r, *row, weights[i] / len(rows)))
         w = w * max(0.0, 1 - r * l2)
         for i, amount in zip(rows, amounts, strict=True):
             w = w - amount * X[i]

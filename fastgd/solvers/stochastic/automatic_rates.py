@@ -175,7 +175,8 @@ class AutomaticRates(Stochastic):
         )
         self.restarts_average = average_from is None
         self.own_rule, self.tol = rule, tol
-        self.longest = np.inf  # |x|^2 of the longest row, where these rows were measured
+        # The greatest s (|x|^2 + what an intercept adds) of a row, where these rows were measured.
+        self.longest = np.inf
 
     def _resume(self, state):
         """Measure the data once; a continued run keeps what the first one measured."""
@@ -275,13 +276,13 @@ class AutomaticRates(Stochastic):
 
     def _step_length(self, rate):
         """Steps that end where the row's own loss is its infimum: none at this rate does so by
-        itself where loss'^2 <= 2 c (loss - infimum) and rate c |x|^2 <= 1 / 2.
+        itself where loss'^2 <= 2 c (loss - infimum) and rate s c |x|^2 <= 1 / 2.
         """
-        loss, intercept = self.objective.loss, self.capped.intercept_rate
+        loss = self.objective.loss
         if loss.infimum == -np.inf:
             return self.short
         known = loss.curvature_bound < np.inf and self.scales is None
-        short = known and 2.0 * rate * loss.curvature_bound * (self.longest + intercept) <= 1.0
+        short = known and 2.0 * rate * loss.curvature_bound * self.longest <= 1.0
         return self.short if short else self.capped
 
     def _knows_few_rows(self, state):
@@ -463,7 +464,6 @@ class AutomaticRates(Stochastic):
         F = self.objective
         n, batch = F.n_active, min(self.batch, F.n_active)
         moments = F.moments()
-        self.longest = float(moments.largest_norm2)
         scales = column_scales(F) if scales is None else scales
         curvature = self._curvature()
         used = scales[moments.mean_squares > 0.0]
@@ -475,6 +475,7 @@ class AutomaticRates(Stochastic):
         else:
             mean = float((moments.mean_squares / scales**2).sum())
             longest, intercept = float(F.n_features), 1.0 * F.fit_intercept
+        self.longest = longest + float(F.samples.weights.max()) * intercept
         row = curvature * (min(longest, LONGEST_ROW * mean) + intercept) or 1.0
         inverse = np.ones(scales.size) if alike else 1.0 / scales
         largest, _ = sampled_curvature(F, self.rows, inverse, unit if alike else 1.0, self.seed)

@@ -174,12 +174,12 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
             derivative = loss.derivative(prediction, target)
             if told:
                 lost += loss.value(prediction, target) + 0.5 * l2 * (scale * scale * squares)
+            weight = samples.weight(i) / (stop - first)
             if step_length.uses_row():
-                value = loss.value(prediction, target)
-                step = step_length.multiple(rate, value, derivative, rows.squared_norm(i))
+                value, norm = loss.value(prediction, target), rows.squared_norm(i)
+                step = step_length.multiple(rate, value, derivative, norm, weight)
             else:
-                step = step_length.multiple(rate, 0.0, derivative, 0.0)
-            step *= samples.weight(i) / (stop - first)
+                step = step_length.multiple(rate, 0.0, derivative, 0.0, weight)
             intercept_step += step
             steps[m - first] = step
         scale *= max(0.0, 1.0 - rate * l2)
@@ -408,14 +408,16 @@ def row_epoch(
             prediction = _row_dot(rows, i, coef) + point[d] + samples.offset(i)
             derivative = loss.derivative(prediction, samples.target(i))
             left, right = rows.span(i)
+            weight, multiple = samples.weight(i), np.nan
             if step_length.uses_row():
                 value, norm = loss.value(prediction, samples.target(i)), 0.0
                 for k in range(left, right):
                     norm += rates[rows.column(k)] * rows.entry(i, k) * rows.entry(i, k)
-                multiple = step_length.multiple(rate, value, derivative, norm)
-                if multiple != rate * derivative:  # (rate * derivative) / rate has other bits
-                    derivative = multiple / rate
-            derivative *= samples.weight(i)
+                multiple = step_length.multiple(rate, value, derivative, norm, weight)
+            uncapped = rate * derivative * weight
+            # (rate * derivative) / rate has other bits.
+            capped = step_length.uses_row() and multiple != uncapped
+            derivative = multiple / rate if capped else derivative * weight
             if derivative != 0.0:
                 scale = rule.begin(int(update))
                 for s in range(state.shape[0]):
