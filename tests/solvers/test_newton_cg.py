@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.objective.subset import on_groups
@@ -56,6 +57,30 @@ def test_a_sample_of_the_rows_can_give_the_curvature():
     )
     expected = rows.T @ (h * (rows @ p)) + 0.01 * np.r_[p[:-1], 0.0]
     np.testing.assert_allclose(part.product_at(v)(p), expected, rtol=1e-10)
+
+
+def test_where_rounding_is_left_a_step_is_tried_once():
+    """It had been halved down to nothing, and so was -g after it: 13.5 passes, now 2.5."""
+    F = wide(LogLoss(), d=10)
+    solver = NewtonCG(F)
+    state = started(solver)
+    while not state.done:
+        solver.advance(state)
+    state.value *= 1.0 - 16.0 * EPS  # rounded the other way
+    state.done, before = False, F.passes
+    solver.advance(state)
+    assert state.done
+    assert F.passes - before <= 4.0
+
+
+def test_a_step_that_was_minus_the_gradient_is_not_tried_again(monkeypatch):
+    solver = NewtonCG(wide(LogLoss(), d=10))
+    state, tried = started(solver), []
+    monkeypatch.setattr(solver, "_solve", lambda product, g, eta: -g)
+    monkeypatch.setattr(solver, "_search", lambda state, g, step: tried.append(step))
+    solver.advance(state)
+    assert state.done
+    assert len(tried) == 1
 
 
 def test_conjugate_gradients_solve_the_newton_system():

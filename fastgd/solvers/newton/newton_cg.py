@@ -90,7 +90,8 @@ class NewtonCG(Preconditioned):
         direction = self._solve(self._product_at(state.point), g, eta) if length > 0.0 else None
         found = None if direction is None else self._search(state, g, direction)
         if found is None and direction is not None:
-            found = self._search(state, g, -g)
+            same = np.array_equal(direction, -g) or self._is_rounding(state, g, direction)
+            found = None if same else self._search(state, g, -g)
         memory.gradient_norm, memory.eta = length, eta
         if found is None:
             state.done = True
@@ -140,7 +141,15 @@ class NewtonCG(Preconditioned):
             fell = armijo(value, smooth, derivative, share)
             if fell or (smooth <= value + 4.0 * EPS * abs(value) and self._flatter(gradient, g)):
                 return share, u, v, smooth, gradient
+            if self._is_rounding(state, g, direction):
+                return None
         return None
+
+    def _is_rounding(self, state, g, direction):
+        """Whether F is rounded by more than a step promises: if the whole step brings nothing, no
+        share of it does, nor -g.
+        """
+        return -float(g @ direction) <= 4.0 * EPS * abs(state.value)
 
     def _flatter(self, gradient, g):
         """Whether the gradient is shorter: what tells progress where F does not, for rounding."""
