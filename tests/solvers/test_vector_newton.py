@@ -94,6 +94,22 @@ def test_a_growing_batch_ends_where_all_rows_do(solver):
     assert result.objective == pytest.approx(run(solver, F).objective, rel=1e-6)
 
 
+def test_a_matrix_that_finds_no_step_is_followed_by_a_new_one(monkeypatch):
+    """The run was done where that matrix was one step old."""
+    F = problem()
+    solver = VectorNewton(F, 1e-8)
+    state = iterations(solver, 1)
+    assert state.memory.n_steps == 1
+    monkeypatch.setattr(solver, "_refresh_pays", lambda state: False)
+    monkeypatch.setattr(solver, "_search", lambda *arguments: (0.0, None))
+    solver.advance(state)
+    assert not state.done
+    monkeypatch.undo()
+    value = state.value
+    solver.advance(state)
+    assert state.value < value
+
+
 def test_blocks_are_the_curvature_of_each_prediction():
     F = problem()
     v = np.cos(np.arange(F.size))

@@ -84,7 +84,8 @@ class VectorNewton(Newton):
         now = float(state.gradient @ state.gradient)
         if brought_nothing(value, state.value, length, now):
             memory = state.memory
-            fresh = memory.n_steps <= 1
+            # Without a factor no step was found: the next one has a new matrix.
+            fresh = memory.factor is not None and memory.n_steps <= 1
             memory.factor = None if not fresh else memory.factor
             state.done = state.done or fresh
 
