@@ -110,6 +110,15 @@ def test_a_matrix_that_finds_no_step_is_followed_by_a_new_one(monkeypatch):
     assert state.value < value
 
 
+def test_blocks_of_a_sample_end_with_it():
+    """They were handed on, to be dropped before the first step."""
+    growing = Growing(problem(n=3000), BlockNewton, seed=1, first=400)
+    state = iterations(growing, 1)
+    while state.memory.stage == 0:
+        growing.advance(state)
+    assert state.memory.inner.memory.blocks is None
+
+
 def test_blocks_are_the_curvature_of_each_prediction():
     F = problem()
     v = np.cos(np.arange(F.size))

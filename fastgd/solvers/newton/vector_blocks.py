@@ -165,8 +165,10 @@ class BlockNewton(Solver):
         self._inverses: tuple = (None, None)  # of which blocks, and these of them
 
     def hand_over(self, memory):
-        """The preconditioner, to be formed anew soon."""
-        return self.Memory(blocks=memory.blocks, n_steps=STEPS)
+        """Nothing: with blocks and pairs of a sample to begin with 12 problems took 0.79 to 1.26
+        of the passes, 0.98 in the mean; with blocks alone 1.03.
+        """
+        return self.Memory()
 
     def advance(self, state):
         """One step: a pass, and one for each halving."""
