@@ -21,7 +21,16 @@ def measured_once(objective, measure, *numbers):
     >>> measured_once(F, lambda F: F.n_samples), measured_once(F, lambda F: 3)
     (2, 2)
     """
-    name = " ".join([measure.__module__, measure.__qualname__, *map(repr, numbers)])
+    name = _name(measure, *numbers)
     if name not in objective.measured:
         objective.measured[name] = measure(objective)
     return objective.measured[name]
+
+
+def is_measured(objective, measure, *numbers):
+    """Whether `measured_once` knows what `measure` finds."""
+    return _name(measure, *numbers) in objective.measured
+
+
+def _name(measure, *numbers):
+    return " ".join([measure.__module__, measure.__qualname__, *map(repr, numbers)])

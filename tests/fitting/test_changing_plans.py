@@ -23,7 +23,8 @@ from fastgd.objective.distances import curvature_unit
 from fastgd.objective.moments import row_freedom
 from fastgd.objective.null_model import null_model
 from fastgd.solvers.base import LAST_RESORT, Forecast, Progress
-from fastgd.solvers.dual.sdca import Sdca, dual_passes
+from fastgd.solvers.dual.dual_cost import dual_passes
+from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.newton.cholesky import Newton

@@ -15,7 +15,8 @@ from fastgd.fitting.choose_solver import batch_sizes, cheapest
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
 from fastgd.objective.moments import row_coupling, row_freedom, standard_spectrum
-from fastgd.solvers.dual.sdca import MAX_COUPLED, Sdca
+from fastgd.solvers.dual.dual_cost import MAX_COUPLED
+from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath

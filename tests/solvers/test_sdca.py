@@ -23,7 +23,8 @@ from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.solvers.base import State
 from fastgd.solvers.dual import kernels as dual
-from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.dual.dual_cost import MAX_TRIED, PART, ROUGH, WORTH_TRYING
+from fastgd.solvers.dual.sdca import Sdca, visits_on_sample
 from support.components import ToySoftmax
 from support.problems import Quartic, iterations, objective, proved, started
 from support.twins import members, samples, sparse_problem, stored, targets_of, with_jit
@@ -568,3 +569,53 @@ def test_a_vector_loss_is_refused():
     F = Objective(ToySoftmax(), np.eye(3), np.array([[0.0], [1.0], [2.0]]), alpha=0.1)
     with pytest.raises(ValueError, match="convex loss of one prediction"):
         Sdca(F, seed=0)
+
+
+def few_decide(d=300, often=(0.1, 0.04), alpha=1.0 / 8000, every=1):
+    """Binary columns, of which a rare class has more: next to none of the other's rows decide."""
+    rng = np.random.default_rng(0)
+    rare = rng.random(8000) < 0.03
+    X = rng.random((8000, d)) < np.where(rare, *often)[:, None]
+    X, y = sp.csr_array(X[::every].astype(float)), np.where(rare[::every], 1.0, -1.0)
+    return Objective("hinge", X, y, alpha=alpha, fit_intercept=False)
+
+
+def test_where_few_rows_decide_a_run_on_some_of_them_tells():
+    F = few_decide()
+    by_data = Sdca.cost(F, 1e-4)
+    told = Sdca.cost(F, 1e-4, best=0.5 * by_data.passes)
+    assert 0.0 < F.passes <= MAX_TRIED / PART + 1.0
+    assert told.passes < by_data.passes
+    # Whoever asks next, and whatever the others take, is told the same without another run.
+    before = F.passes
+    assert Sdca.cost(F, 1e-4) == Sdca.cost(F, 1e-4, best=60.0) == told
+    assert Sdca.cost(F, 1e-6).passes == pytest.approx(told.passes * 1.23**2, rel=0.3)
+    assert F.passes == before
+    # It is of this alpha alone.
+    other, fresh = few_decide(alpha=1e-3), few_decide(alpha=1e-3)
+    other.take_known(F.known())
+    assert Sdca.cost(other, 1e-4) == Sdca.cost(fresh, 1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0 / 31.0, 11.0, np.inf])
+def test_no_row_is_tried_where_another_solver_takes_little_or_is_far_away(share):
+    F = few_decide()
+    by_data = Sdca.cost(F, 1e-4)
+    best = share * by_data.passes if share else 0.99 * WORTH_TRYING
+    assert Sdca.cost(F, 1e-4, best=best) == by_data
+    assert F.passes < 1.0
+
+
+def test_the_trial_is_a_run_on_every_sixteenth_row():
+    F = few_decide()
+    rows = few_decide(every=PART)
+    solver = Sdca(rows, 0)
+    state = solver.start(rows.start())
+    looks = 0
+    while rows.value(state.point) - state.memory.bound > ROUGH * rows.value(state.point):
+        solver.advance(state)
+        looks += 2
+    assert visits_on_sample(F) == pytest.approx(rows.passes - looks, rel=0.2)
+    hard = few_decide(30, (0.5, 0.1))
+    assert visits_on_sample(hard) == np.inf
+    assert hard.passes <= 1.2 * MAX_TRIED / PART

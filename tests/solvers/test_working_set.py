@@ -734,5 +734,5 @@ def test_what_rows_have_in_common_is_not_asked_for_where_even_the_least_would_be
 ):
     F = problem(Huber(0.7), n=40, d=60, l1_ratio=0.05)
     least = Sdca.cost(F, 1e-4, best=0.0).passes
-    monkeypatch.setattr("fastgd.solvers.dual.sdca.dual_passes", None)
+    monkeypatch.setattr("fastgd.solvers.dual.dual_cost.dual_passes", None)
     assert Sdca.cost(F, 1e-4, best=least).passes == least

@@ -12,7 +12,6 @@ has been added.
 """
 
 import itertools
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,16 +19,13 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import visit_cost
-from fastgd.objective.distances import curvature_of_most
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.measured import measured_once
-from fastgd.objective.moments import row_coupling, row_freedom
-from fastgd.objective.subset import on_sample
+from fastgd.objective.subset import on_rows, on_sample
 from fastgd.rules.batches import row_order
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
+from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
-from fastgd.solvers.krylov_iterations import counted_on, share_of_digits
+from fastgd.solvers.dual.dual_cost import MAX_TRIED, PART, ROUGH, of_kinks, of_smooth
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
 # to a certified 1e-6 with 0.05, 0.2, 1 and without such visits (one seed, log loss): 34, 23, 13 and
@@ -60,64 +56,6 @@ REBUILT = 8
 VISIBLE = 0.1
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
-
-# Where the loss is not smooth, with r the coupling of rows (`row_coupling`), visits to each row are
-# about 3.2 + 17.9 r^0.575 to 1e-4, and where rows have much in common 1.9 times as many for each
-# digit more.  Over 36 problems of all kinds to 1e-2, 1e-3 and 1e-4 the root mean square of log(told
-# / taken) is 1.2 on the half that the numbers are from and 1.3 on the other; with 12 + 9 r, from
-# fewer problems, it was 1.5 and 1.4.  Nothing that is cheap to measure tells more, and a run that
-# takes more is left early by its pace, so that a plan hopes for the lower quartile: what `auto`
-# takes over the better of this and the interior point method has a geometric mean of 1.15 and 1.13
-# on the two halves instead of 1.17 and 1.19, and is above 2.5 for 4 % of the fits instead of 6 %.
-# Dual ascent is chosen up to r = 1000.
-HOPED_FOR = 0.42
-MIN_VISITS_OF_KINKS = 3.2
-VISITS_OF_KINKS = 17.9
-POWER_OF_COUPLING = 0.575
-POWER_OF_TOL = 0.28
-MAX_COUPLED = 1000.0
-# Where rows are fewer than directions, dual variables end within their ends however weak the
-# penalty is, and it takes about 6.5 / e to 1e-4, e the least eigenvalue of products of rows of
-# length 1 (`row_freedom`).  Of hinges fewer rows count: a share of 1 / (1 + 0.7 q^2), q rows to a
-# direction, up to 1.1 rows to a column.  Visits told and taken, alpha n = 1e-3, 400 rows of 432,
-# 800 and 1,600 columns, hinge: normal 111 and 122, 53 and 48, 25 and 25; log-normal 190 and 157, 92
-# and 73, 46 and 43; ones, not centred, 175 and 185, 94 and 71, 46 and 43; quantile, of 800 and
-# 1,600: 75 and 75, 26 and 28; 157 and 120, 47 and 43; 159 and 132, 50 and 46.
-VISITS_PER_INVERSE = 6.5
-FEWER_OF_HINGES = 0.7
-MAX_ROWS_OF_HINGES = 1.1
-# Where the loss has a curvature c, about 3 + 4 sqrt(k) to 1e-4, k the condition number of the dual
-# problem, and half as many again with an intercept, for which dual variables have to add up to 0.
-# The root mean square of log(told / taken), over 79 problems of four kinds, 300 to 2,300 rows,
-# squared and log loss, to 1e-2, 1e-4 and 1e-6, is 0.50; with the least eigenvalue by the mean
-# overlap of two rows, which a direction that all of them share hides, it was 1.0.  With fewer
-# columns about 6 + 6 sqrt(c r): 8, 16, 43, 135 visits with c r of 0.7, 2.2, 104, 287.  There the
-# cost of matrices is sure, and a plan counts on 1.8 times as many visits: where this and another
-# solver are close, the one that is chosen takes 1.70 and 1.02 times what the better one does, on
-# two halves of 29 fits; 2.17 and 1.49 without.
-MIN_VISITS = 3.0
-VISITS_PER_ROOT = 4.0
-WITH_INTERCEPT = 1.5
-MIN_VISITS_OF_MANY = 6.0
-VISITS_PER_ROOT_OF_MANY = 6.0
-# With fewer columns the root mean square of log(told / taken), of losses whose curvature jumps, is
-# 2.8 on one half and 2.0 on the other by the bound of the curvature, 1.6 and 2.1 by that of most
-# rows (`curvature_of_most`): a Huber loss of targets far beyond its epsilon was told 2,838 passes
-# and took 43.
-# Where curvature has no bound (exponential links) and rows are fewer, so many times as many are
-# taken: the mean of log(told / taken) is 0.11 on the half that the number is from and -0.42 on the
-# other, 0.58 and 0.05 with 2.  What a plan takes over the best is less on both, for Newton steps
-# among past gradients, the other choice there, are told too few as well.
-MORE_WHERE_STEEP = 1.25
-# With an L1 part, which is not in these numbers: 19 told and 792 taken, 16 and 104, 369 and 635.
-MORE_WITH_L1 = 5.0
-# Where rows are fewer than columns and the L1 part is no more than this share of the L2 part, most
-# columns keep their part in what holds a row: told 13 and taken 15, 58 and 179, 10 and 6, where a
-# working set took 324, 2,824 without a proof, and 6.  At a ratio of 0.5, 11 and 1,141.
-LITTLE_L1 = 0.25
-MORE_WITH_LITTLE_L1 = 2.0
-# Where rows are coupled more than this it is worth looking whether they are apart.
-WORTH_A_LOOK = 10.0
 
 
 @dataclass
@@ -237,20 +175,8 @@ class Sdca(Solver):
             else "the loss is not smooth, and each row's dual variable gets the best step for it"
         )
         if F.loss_smooth:
-            # With an L1 part most runs on a working set of columns are there sooner; what nobody
-            # can tell is left to accelerated descent.
-            little = F.l1 <= LITTLE_L1 * F.l2 and F.n_active < F.n_features
-            more = 1.0
-            if F.l1 > 0.0:
-                more = MORE_WITH_LITTLE_L1 if little else MORE_WITH_L1
-            least = more * MIN_VISITS * share_of_digits(tol) * visit_cost(F)
-            passes = least if best <= least else more * dual_passes(F, tol)
-            pays = F.l1 == 0.0 or passes < LAST_RESORT
-            return Forecast(passes if pays else np.inf, reason, last=F.l1 > 0.0 and not little)
-        pays = row_coupling(F) <= MAX_COUPLED or _visits_of_free_rows(F) < LAST_RESORT
-        # Slow where it does not pay, but then nothing else that proves what is left may be open.
-        passes = dual_passes(F, tol)
-        return Forecast(passes if pays else max(passes, 2.0 * LAST_RESORT), reason, last=not pays)
+            return of_smooth(F, tol, best, reason)
+        return of_kinks(F, tol, best, reason, visits_on_sample)
 
     @classmethod
     def overhead_passes(cls, objective):
@@ -589,52 +515,18 @@ def _duals_at(part, at, duals, terms, sizes):
     part.meter.count()
 
 
-def dual_passes(objective, tol):
-    """What a run of dual ascent takes, in passes' worth of time."""
-    return visit_cost(objective) * _visits(objective, tol)
-
-
-def _visits(objective, tol):
-    """Visits to each row."""
-    F = objective
-    if F.loss_smooth:
-        steep = not F.loss.curvature_bound < np.inf and F.loss.self_concordance is not None
-        more = MORE_WHERE_STEEP if steep else 1.0
-        return more * _visits_of_smooth(F) * share_of_digits(tol)
-    slower = (1e-4 / (tol or EPS)) ** POWER_OF_TOL
-    coupling = row_coupling(F)
-    apart = MIN_VISITS_OF_KINKS * share_of_digits(tol)
-    told = apart + VISITS_OF_KINKS * coupling**POWER_OF_COUPLING * slower
-    told *= HOPED_FOR
-    if coupling > WORTH_A_LOOK:
-        told = min(told, _visits_of_free_rows(F) * share_of_digits(tol))
-    return told
-
-
-def _visits_of_free_rows(objective):
-    """Visits to each row to 1e-4 where rows are fewer than directions, inf where they are not."""
-    F = objective
-    hinge = F.loss.classification
-    if F.n_active > (MAX_ROWS_OF_HINGES if hinge else 1.0) * F.n_features:
-        return np.inf
-    freedom = measured_once(F, row_freedom)
-    crowded = F.n_active / freedom.directions
-    counts = 1.0 / (1.0 + FEWER_OF_HINGES * crowded**2) if hinge else 1.0
-    least = freedom.least(counts * F.n_active)
-    return VISITS_PER_INVERSE / least if least > 0.0 else np.inf
-
-
-def _visits_of_smooth(objective):
-    """Visits to each row to 1e-4 where the loss has a curvature.
-
-    By the condition number of the dual problem: 1 / r beside products of rows with ones on the
-    diagonal, whose least eigenvalue some of the rows tell.
+def visits_on_sample(objective):
+    """Visits to each row that a run on one row of `PART` takes to a gap of `ROUGH`; inf beyond
+    `MAX_TRIED`.
     """
     F = objective
-    curved = max(curvature_of_most(F) * row_coupling(F), EPS)
-    if F.n_features < F.n_active:
-        return counted_on(MIN_VISITS_OF_MANY + VISITS_PER_ROOT_OF_MANY * math.sqrt(curved))
-    least = measured_once(F, row_freedom).least(F.n_active)
-    condition = (1.0 + 1.0 / curved) / (least + 1.0 / curved)
-    visits = MIN_VISITS + VISITS_PER_ROOT * math.sqrt(condition)
-    return WITH_INTERCEPT * visits if F.fit_intercept else visits
+    sample = on_rows(F, F.samples.some_active(F.n_active // PART))
+    solver = Sdca(sample, 0)
+    state = solver.start(sample.start())
+    while sample.passes < MAX_TRIED:
+        with np.errstate(all="ignore"):
+            solver.advance(state)
+        left = state.memory.left
+        if left <= ROUGH * (state.memory.bound + left - F.loss.infimum):
+            return sample.passes
+    return np.inf
