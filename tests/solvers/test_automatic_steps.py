@@ -237,6 +237,22 @@ def test_self_tuned_runs_stay_finite_on_raw_columns(rule, batch):
     assert result.objective < solver.objective.null_value
 
 
+def test_a_run_that_goes_on_knows_that_no_row_comes_near_its_cap():
+    """It looked at each row's loss, for twice the time: the longest row was forgotten."""
+    F = objective(LogLoss(), "l2", 0.01)
+    solver = build(F, "gd", 1, "auto")
+    state = iterations(solver, 64)
+    assert not solver.step_length.uses_row()
+    for again in (False, True):
+        other = build(F, "gd", 1, "auto")
+        if again:
+            other.recall(state, solver.workspace(state))
+        else:
+            other.start(state.point, state)
+        other.advance(state)
+        assert not other.step_length.uses_row()
+
+
 @pytest.mark.parametrize("scales", [np.ones(4), 10.0 ** np.arange(4)], ids=["alike", "unlike"])
 def test_a_row_of_much_weight_moves_no_further_than_its_own_loss_asks_for(scales):
     """The cap was that of a row that counts once, and the step then multiplied by the weight: F

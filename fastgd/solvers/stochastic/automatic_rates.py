@@ -80,6 +80,8 @@ class RateTuning(NamedTuple):
     passing : bool
         Whether these rows told next to nothing: all values 0, or all targets one end of their
         domain, as counts of 0 are.
+    longest : float
+        The greatest s (|x|^2 + what an intercept adds) of a row.
     """
 
     scales: np.ndarray | None
@@ -88,6 +90,7 @@ class RateTuning(NamedTuple):
     batch_curvature: float
     spread: float
     passing: bool = False
+    longest: float = np.inf
 
 
 @dataclass
@@ -175,8 +178,7 @@ class AutomaticRates(Stochastic):
         )
         self.restarts_average = average_from is None
         self.own_rule, self.tol = rule, tol
-        # The greatest s (|x|^2 + what an intercept adds) of a row, where these rows were measured.
-        self.longest = np.inf
+        self.longest = np.inf  # that of the tuning, where these rows were measured
 
     def _resume(self, state):
         """Measure the data once; a continued run keeps what the first one measured."""
@@ -251,6 +253,8 @@ class AutomaticRates(Stochastic):
         self.plain = self.plain and alike
         self.power = 1.0 if self.rule.normalises else 2.0
         self.scales = tuning.scales
+        if not self.streaming:
+            self.longest = tuning.longest
         self.intercept_rate = tuning.unit**self.power if alike else 1.0
         if self.rule.plain and self.batch == 1:
             intercept, infimum = self.intercept_rate * F.fit_intercept, F.loss.infimum
@@ -488,6 +492,7 @@ class AutomaticRates(Stochastic):
             batch_curvature=max(expected_smoothness(batch, n, whole, row), 1e-3 * row),
             spread=spread / (unit if alike else 1.0),
             passing=self._tells_little(),
+            longest=self.longest,
         )
 
     def _tells_little(self):
