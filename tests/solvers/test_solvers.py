@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.classification import LogLoss
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.adaptive import Adagrad, Adam
@@ -22,7 +23,7 @@ from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.armijo import Armijo
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.gradient.rate_backoff import RateBackoff
-from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
+from fastgd.solvers.gradient.scheduled import AveragedFullBatch, ScheduledFullBatch
 from fastgd.solvers.patience import Patience, PlateauMemory
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support import twins as reference
@@ -232,6 +233,22 @@ def test_adaptive_runs_end_once_the_rate_is_spent(batch):
     assert state.rate <= 1e-6
     assert solver.progress(state).done
     assert result.objective < 0.95 * F.value(F.start())
+
+
+@pytest.mark.parametrize("made", [ScheduledFullBatch, AveragedFullBatch])
+def test_a_run_that_had_stalled_goes_on_until_it_stalls_again(made):
+    """Of all rows a second fit ended after one iteration, for it began as done."""
+    F = objective(LogLoss())
+    F.null_intercept, F.null_value = null_model(F)
+    solver = made(F, Gd(), Schedule(0.05), Patience(0.05, 0.1, n_iter_no_change=4, cuts=False))
+    state = started(solver)
+    for _ in range(2):
+        before = state.iteration
+        while not state.done:
+            solver.advance(state)
+        assert state.iteration - before >= 4
+        solver.start(None, state)
+    assert not state.done
 
 
 @RULES

@@ -58,6 +58,12 @@ class ScheduledFullBatch(Solver):
         state.memory.slots = empty_slots(self.rule, state.point.size)
         return state
 
+    def _resume(self, state):
+        """What an iteration needs, and a run that had ended goes on until it stalls again."""
+        super()._resume(state)
+        if self.patience is not None:
+            self.patience.resume(state, self.objective)
+
     def advance(self, state):
         """One update: one pass."""
         F, memory = self.objective, state.memory
@@ -114,7 +120,7 @@ class AveragedFullBatch(ScheduledFullBatch):
         state.memory.iterate_sum = np.zeros_like(state.point)
         return state
 
-    def _resume(self, state):
+    def _evaluate_point(self, state):
         """The gradient at the iterate, which an iteration needs; the answer is another point."""
         state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
