@@ -486,6 +486,15 @@ def test_a_run_ends_where_rounding_of_its_bound_is_left(tol, reason):
     assert result.suboptimality <= 1e-7
 
 
+def test_where_no_row_moved_most_none_is_visited_more_often():
+    """Thirty visits to no row: each took its rounding into account."""
+    solver = Sdca(objective(FEW[0], "l2", 0.05), seed=1)
+    state = iterations(solver, 2)
+    state.memory.moves[:], visits = 1.0, state.memory.visits
+    solver.advance(state)
+    assert state.memory.visits == visits + 1
+
+
 def test_bound_of_unbalanced_duals():
     rng = np.random.default_rng(3)
     F = objective(FEW[0], "l2", 0.05, seed=1)

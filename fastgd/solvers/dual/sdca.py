@@ -424,7 +424,7 @@ class Sdca(Solver):
         moves = state.memory.moves
         mean = float(moves[self.rows].mean())
         active = self.rows[moves[self.rows] > SMALL_MOVE * mean]
-        if active.size > MAX_ACTIVE * self.rows.size:
+        if not 0 < active.size <= MAX_ACTIVE * self.rows.size:
             return
         for _ in range(MAX_VISITS):
             moved = self._visit(state, point, active)
