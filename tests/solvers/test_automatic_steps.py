@@ -29,6 +29,20 @@ SMOOTH = [loss for loss in members(Loss) if loss.smooth]
 CORNERS = [loss for loss in members(Loss) if not loss.smooth and loss.name != "perceptron"]
 
 
+class LoweredHuber(Loss):
+    """A user's loss that may be below 0: Huber's less a constant."""
+
+    lowered: float = 0.0
+
+    def value(self, prediction, target):
+        distance = abs(prediction - target)
+        near = min(distance, 0.1)
+        return near * (distance - 0.5 * near) - self.lowered
+
+    def derivative(self, prediction, target):
+        return min(max(prediction - target, -0.1), 0.1)
+
+
 class Welsch(Loss):
     """A user's loss that is not convex: 1 - exp(-r^2 / 2)."""
 
@@ -325,3 +339,18 @@ def test_momentum_does_not_run_away_where_the_curvature_jumps(penalty):
     ).fit(X, y)
     assert model.objective_ < 0.01
     assert max(model.history_["objective"]) <= 2.0
+
+
+def test_momentum_may_raise_an_objective_below_zero():
+    """Twice F was a ceiling below F: no step of momentum that raised F was taken, and another pass
+    made for a shorter one.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 12))
+    X += 3.0 * X[:, :1]
+    y, passes = 5.0 * X[:, 2] + rng.standard_t(1, 100), []
+    for lowered in (0.0, 10.0):
+        F = Objective(LoweredHuber(lowered), X, y, penalty="l1", alpha=1e-3, n_jobs=1)
+        iterations(Accelerated(F), 200)
+        passes.append(F.passes)
+    assert passes[1] <= passes[0]

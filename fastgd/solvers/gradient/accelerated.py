@@ -81,12 +81,13 @@ class Accelerated(Preconditioned):
         total = self.total(state)
         curvature = 1.0 if memory.curvature is None else memory.curvature
         x_old = y if memory.iterate is None else memory.iterate
-        ceiling = RISE * total if memory.ceiling is None else memory.ceiling
+        risen = total + (RISE - 1.0) * abs(total)
+        ceiling = risen if memory.ceiling is None else memory.ceiling
         t = memory.momentum
         while True:
             x = self.proximal(y - g / curvature, 1.0 / curvature)
             if float((y - x) @ (x - x_old)) > 0.0:
-                x_old, t, ceiling = y, 1.0, min(ceiling, RISE * total)
+                x_old, t, ceiling = y, 1.0, min(ceiling, risen)
             t_next = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t * t))
             y_next = self.allowed(x + (t - 1.0) / t_next * (x - x_old))
             v, total_next, smooth, gradient = self.evaluate_at(y_next)
