@@ -43,6 +43,22 @@ class LoweredHuber(Loss):
         return min(max(prediction - target, -0.1), 0.1)
 
 
+class Walled(Loss):
+    """A user's loss that is no number beyond a wall, towards which it falls: (1 + r)^2, r =
+    prediction - target, for r > 0.
+    """
+
+    infimum = 1.0
+    convex = False
+
+    def value(self, prediction, target):
+        residual = prediction - target
+        return (1.0 + residual) ** 2 if residual > 0.0 else np.nan
+
+    def derivative(self, prediction, target):
+        return 2.0 * (1.0 + prediction - target)
+
+
 class Welsch(Loss):
     """A user's loss that is not convex: 1 - exp(-r^2 / 2)."""
 
@@ -354,3 +370,17 @@ def test_momentum_may_raise_an_objective_below_zero():
         iterations(Accelerated(F), 200)
         passes.append(F.passes)
     assert passes[1] <= passes[0]
+
+
+@pytest.mark.parametrize("rule", [Gd(), Adam()], ids=lambda rule: rule.name)
+def test_a_first_rate_beyond_which_F_is_no_number_is_refused(rule):
+    """Sixty times four as long a step was taken for no worse."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 3))
+    F = Objective(Walled(), X, np.full(50, -0.5), alpha=0.01, n_jobs=1)
+    solver = RateBackoff(F, rule)
+    state, passes = started(solver), F.passes
+    before = F.value(state.point)
+    solver.advance(state)
+    assert F.passes - passes <= 20
+    assert F.value(state.point) < before

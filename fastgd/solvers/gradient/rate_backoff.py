@@ -99,11 +99,11 @@ class RateBackoff(Preconditioned):
         direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, self.rule.begin(1))
         best, rate, factor = self.total(state), 1.0, 4.0
         direction = direction[:-1]
-        if self.evaluate_at(self.allowed(u - direction))[1] > best:
+        if not self.evaluate_at(self.allowed(u - direction))[1] <= best:  # NaN is no better
             factor = 0.25
         for _ in range(60):
             total = self.evaluate_at(self.allowed(u - rate * factor * direction))[1]
-            if total >= best and not (factor < 1.0 and best == self.total(state)):
+            if not total < best and not (factor < 1.0 and best == self.total(state)):
                 break
-            best, rate = min(total, best), rate * factor
+            best, rate = min(best, total), rate * factor
         return rate / 4.0
