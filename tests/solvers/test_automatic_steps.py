@@ -384,3 +384,16 @@ def test_a_first_rate_beyond_which_F_is_no_number_is_refused(rule):
     solver.advance(state)
     assert F.passes - passes <= 20
     assert F.value(state.point) < before
+
+
+def test_a_rule_that_forgets_begins_its_count_anew():
+    """Adam's correction for a memory that has just begun was that for one of 100 updates."""
+    F = objective(EpsilonInsensitive(0.1), "l2", 0.1)
+    solver, steps = DistanceOverGradients(F, Adam()), []
+    for updates in (0, 100):
+        state = started(solver)
+        state.updates = updates
+        state.forget()
+        solver.start(None, state)
+        steps.append(iterations(solver, 3, state).point)
+    np.testing.assert_array_equal(*steps)

@@ -24,11 +24,14 @@ class DistanceOverGradientsMemory(PreconditionedMemory, RuleMemory):
         r, the greatest distance from `origin` so far; None before the first iteration.
     sum_of_squares : float
         Sum of |p|^2.
+    n_updates : int
+        Updates that the rule's memory is of.
     """
 
     origin: np.ndarray | None = None
     distance: float | None = None
     sum_of_squares: float = 0.0
+    n_updates: int = 0
 
 
 class DistanceOverGradients(Preconditioned):
@@ -53,7 +56,8 @@ class DistanceOverGradients(Preconditioned):
             memory.distance = 1e-3 * (1.0 + float(np.linalg.norm(u)))
         slots = memory.slots
         state.updates += 1
-        scale = self.rule.begin(state.updates)
+        memory.n_updates += 1
+        scale = self.rule.begin(memory.n_updates)
         direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, scale)
         memory.sum_of_squares += float(direction @ direction)
         memory.distance = max(memory.distance, float(np.linalg.norm(u - memory.origin)))
