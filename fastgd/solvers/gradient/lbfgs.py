@@ -104,7 +104,7 @@ class LBFGS(Preconditioned):
     def __init__(self, objective, memory=MEMORY):
         self.refuse_unsuitable(objective)
         super().__init__(objective)
-        self.pairs = memory
+        self.n_pairs = memory
 
     def advance(self, state):
         """Take one step that the line search accepts, if there is one."""
@@ -123,7 +123,7 @@ class LBFGS(Preconditioned):
             notice_rounding(state, state.value, smooth, y + g)
             self.move(state, u, v, smooth, gradient)
             if is_curved(s, y):
-                pairs = [*pairs, (s, y)][-self.pairs :]
+                pairs = [*pairs, (s, y)][-self.n_pairs :]
             elif not pairs:
                 memory.first_rate = 2.0 * share
             state.rate = share
