@@ -129,8 +129,8 @@ class Rule(Component, family=True):
         return rate
 
     def decay(self, state, j, coefficient, alpha, rate):
-        """Derivative of an L2 penalty of strength `alpha`, tempered where it would take the
-        coefficient past zero.
+        """Derivative of an L2 penalty of strength `alpha`; a rule whose `coast` stops at zero
+        tempers it where it would take the coefficient past that.
         """
         return alpha * coefficient
 
