@@ -16,7 +16,8 @@ MIN_CURVATURE = 1e-10
 
 
 def is_curved(s, y):
-    """Whether F is convex along a step, as far as rounding tells.
+    """Whether F is convex along a step, as far as rounding tells; not where y'y is too small for a
+    number.
 
     Examples
     --------
@@ -24,7 +25,8 @@ def is_curved(s, y):
     >>> is_curved(np.array([1.0, 0.0]), np.array([0.5, 3.0])), is_curved(np.ones(2), -np.ones(2))
     (True, False)
     """
-    return float(s @ y) > MIN_CURVATURE * math.sqrt(float(s @ s) * float(y @ y))
+    length = float(y @ y)
+    return length > 0.0 and float(s @ y) > MIN_CURVATURE * math.sqrt(float(s @ s) * length)
 
 
 def two_loops(pairs, gradient, solve=None):

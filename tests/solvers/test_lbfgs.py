@@ -13,7 +13,7 @@ from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.quasi_newton import two_loops
+from fastgd.solvers.quasi_newton import is_curved, two_loops
 from support.problems import Quartic, iterations, objective, optimum, started
 from support.twins import members, sparse_problem, with_jit
 
@@ -21,6 +21,14 @@ SMOOTH = [loss for loss in members(Loss) if loss.smooth]
 LOSSES = pytest.mark.parametrize(
     "loss", with_jit([SquaredHinge()], SMOOTH), ids=lambda loss: loss.name
 )
+
+
+def test_a_pair_whose_square_is_too_small_for_a_number_does_not_count():
+    """It was divided by."""
+    s, y = np.array([1.0, 1.0]), np.array([1e-170, 1e-170])
+    assert not is_curved(s, y)
+    assert is_curved(s, 1e20 * y)
+    assert np.isfinite(two_loops([(s, 1e20 * y)], s)).all()
 
 
 class Ramp(Loss):

@@ -119,6 +119,18 @@ def test_blocks_of_a_sample_end_with_it():
     assert state.memory.inner.memory.blocks is None
 
 
+def test_nothing_left_and_steps_that_blocks_know_nothing_of_are_no_division_by_0():
+    F = problem()
+    solver = BlockNewton(F, 1e-6)
+    state = iterations(solver, 3)
+    memory, g = state.memory, state.gradient
+    memory.left = 0.0
+    assert solver._nearly_there(state)
+    memory.pairs = [(np.full(F.size, 1e200), np.full(F.size, 1e-200))]
+    plain = solver._precondition(memory.blocks, g)
+    np.testing.assert_array_equal(solver._scaled(memory)(g), plain)
+
+
 def test_blocks_are_the_curvature_of_each_prediction():
     F = problem()
     v = np.cos(np.arange(F.size))

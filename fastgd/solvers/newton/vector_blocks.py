@@ -206,7 +206,10 @@ class BlockNewton(Solver):
         if not memory.pairs:
             return solve
         s, y = memory.pairs[-1]
-        share = float(s @ y) / float(y @ solve(y))
+        along = float(y @ solve(y))
+        if not along > 0.0:  # the blocks know nothing of that step
+            return solve
+        share = float(s @ y) / along
         return lambda rest: share * solve(rest)
 
     def _patience(self, memory):
@@ -221,6 +224,8 @@ class BlockNewton(Solver):
         enough = PROVED * self.tol * unit_at(self.objective, state.value)
         if not enough > 0.0 or not memory.left < memory.left_at_first < np.inf:
             return False
+        if memory.left == 0.0:
+            return True
         fall = np.log(memory.left_at_first / memory.left) / max(memory.n_steps - 1, 1)
         return bool(np.log(memory.left / enough) <= self.refresh_cost * fall)
 
