@@ -292,6 +292,26 @@ def test_a_crowded_sample_is_left(monkeypatch):
     assert starts[0] == 0 < starts[1]
 
 
+def test_what_a_sample_took_is_counted(monkeypatch):
+    monkeypatch.setattr(sets, "MIN_SAMPLE", 20)
+    X = np.random.default_rng(0).standard_normal((640, 4))
+    F = Objective("log_loss", X, np.sign(X[:, 0]), penalty="l1", alpha=0.02)
+    solver, advance, steps = WorkingSet(F, seed=1), WorkingSet.advance, []
+
+    def ended(self, state):
+        steps.append(self)
+        advance(self, state)
+        state.done = True
+
+    monkeypatch.setattr(WorkingSet, "advance", ended)
+    solver._start_on_sample(solver.start(F.start()))
+    assert len(steps) == 1  # a solver that is done is not asked for more
+    inner = steps[0]
+    taken = inner.overhead_so_far * pass_cost(inner.objective)
+    assert solver.overhead_so_far == pytest.approx(taken / pass_cost(F))
+    assert taken > 0.0
+
+
 def test_the_support_is_solved_for_exactly():
     *_, coef, matrix, derivative = model(seed=3)
     coef, derivative = np.delete(coef, 2), np.delete(derivative, 2)

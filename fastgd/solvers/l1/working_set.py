@@ -574,12 +574,14 @@ class WorkingSet(Solver):
         inner = solver.start(state.point)
         for _ in range(SAMPLE_ITERATIONS):
             solver.advance(inner)
-            if np.count_nonzero(inner.point[:d]) > CROWDED * sample.n_samples:
-                self._evaluate_point(state)
-                return
+            crowded = np.count_nonzero(inner.point[:d]) > CROWDED * sample.n_samples
             off = _violation(sample, inner.point[:d], inner.gradient[:d], solver._rows)
-            if off <= ROUGH * F.l1:
+            if crowded or inner.done or off <= ROUGH * F.l1:
                 break
+        self.overhead_so_far += solver.overhead_so_far * pass_cost(sample) / pass_cost(F)
+        if crowded:
+            self._evaluate_point(state)
+            return
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
         nothing = RowValues.at(self._all.linear_map, np.zeros(F.n_samples), intercept).loss
         start, state.point = state.point, inner.point
