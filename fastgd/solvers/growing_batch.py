@@ -130,12 +130,15 @@ class Growing(Solver):
         return Answer(state.point, *self.objective.smooth_and_gradient(state.point))
 
     def retreat(self, state, safe_point):
-        """What the solver does about a step that exploded; samples are given up on."""
+        """What the solver does about a step that exploded; one on a sample is answered by all
+        rows, from the safe point.
+        """
         memory = state.memory
         if not self._whole(state):
             memory.stage = len(self.sizes) - 1
-            state.point = safe_point
+            state.point = np.array(safe_point, dtype=np.float64)
             self._begin_stage(state)
+            return True
         able = self.inner.retreat(memory.inner, safe_point)
         self._show(state)
         return able

@@ -205,6 +205,21 @@ def test_an_objective_below_0_takes_no_more_iterations():
     assert taken[1][1] <= taken[0][1]
 
 
+def test_a_sample_that_explodes_is_left_for_all_rows():
+    """That had ended the run, for Newton's method has no smaller steps."""
+    X, y = rows_of_a_sorted_classifier(n=3000)
+    F = Objective("log_loss", X, y, alpha=1e-3)
+    growing = Growing(F, lambda part: Newton(part, 1e-6), 0, first=300)
+    state = iterations(growing, 1)
+    state.memory.inner.point = np.full(F.size, np.nan)
+    growing._show(state)
+    assert growing.retreat(state, F.start())
+    assert growing.progress(state).whole
+    np.testing.assert_array_equal(state.point, F.start())
+    assert iterations(growing, 10, state).value <= optimum(F) * (1.0 + 1e-9)
+    assert not growing.retreat(state, F.start())
+
+
 def test_a_part_counts_shares_of_passes_and_weights():
     X, y = rows_of_a_sorted_classifier(n=100)
     weights = np.arange(100.0)
