@@ -44,6 +44,30 @@ def twin(F, steps=60_000):
     return coef
 
 
+@pytest.mark.parametrize("n_steps", [0, 1, 2], ids=["more curvature", "its own", "its own later"])
+def test_a_step_that_fails_is_followed_by_one_of_other_curvature(n_steps, monkeypatch):
+    """It was the end of the run, as if rounding were what is left."""
+    X, y = problem()
+    F = Objective("log_loss", X, y, penalty=penalty(), alpha=0.01)
+    solver = ProximalNewton(F, 1e-12)
+    state = solver.start(F.start())
+    for _ in range(n_steps):
+        solver.advance(state)
+    monkeypatch.setattr(solver, "_search", lambda *arguments: None)
+    solver.advance(state)
+    assert not state.done
+    monkeypatch.undo()
+    for _ in range(30):
+        if not state.done:
+            solver.advance(state)
+    np.testing.assert_allclose(state.point, twin(F, 20_000), atol=1e-5)
+    state.done = False
+    monkeypatch.setattr(solver, "_search", lambda *arguments: None)
+    for _ in range(2):
+        solver.advance(state)
+    assert state.done
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_it_finds_what_proximal_gradient_descent_finds(loss, fit_intercept):

@@ -62,6 +62,8 @@ class ProximalNewtonMemory:
         Whether a matrix was found not to be positive definite.
     floor : float or None
         Curvature that each row has at least: that of the loss far from the optimum, else 0.
+    n_failed : int
+        Steps in a row of which no share made F fall.
     """
 
     factor: Factor | None = None
@@ -69,6 +71,7 @@ class ProximalNewtonMemory:
     matrix: np.ndarray | None = None
     singular: bool = False
     floor: float | None = None
+    n_failed: int = 0
 
 
 @shaped(_curvatures="held", _spare="held")
@@ -159,7 +162,7 @@ class ProximalNewton(Solver):
     def advance(self, state):
         """One step: a matrix, and a pass for each trial."""
         F, memory, g = self.objective, state.memory, state.gradient
-        matrix = self._take_curvature(state)
+        floor, matrix = memory.floor, self._take_curvature(state)
         target = self._minimum(state, matrix)
         move = target - state.point
         total = state.value + F.rest_value(state.point)
@@ -174,13 +177,25 @@ class ProximalNewton(Solver):
         )
         found = self._search(state, target, promised, total) if promised < 0.0 else None
         if found is None:
-            # Nothing falls along the step from a matrix of this very point: rounding is what is
-            # left, unless that matrix had curvature that the rows do not have.
-            state.done = True
+            self._try_other_curvature(state, floor, promised, total)
         else:
+            memory.n_failed = 0
             state.rate, state.point, state.value, state.gradient = found
         state.iteration += 1
         state.updates += 1
+
+    def _try_other_curvature(self, state, floor, promised, total):
+        """Go on where no step was found, with the rows' own curvature after more than that, or with
+        more; done where the step promised what F is rounded by, or the other one fails too.
+        """
+        F, memory = self.objective, state.memory
+        memory.n_failed += 1
+        rounding = floor == 0.0 and -_slack(total, state.point.size) <= promised < 0.0
+        if rounding or memory.n_failed > 1 or F.loss.self_concordance == 0.0:
+            state.done = True
+            return
+        memory.floor = 0.0 if floor > 0.0 else F.loss.curvature_bound
+        self._evaluate_point(state)
 
     def progress(self, state):
         """The last curvature matrix where it is exact, at a point nearby."""
@@ -234,7 +249,7 @@ class ProximalNewton(Solver):
     def _search(self, state, target, promised, total):
         """(rate, point, value, gradient) with F low enough, or None where no rate is."""
         F, memory = self.objective, state.memory
-        slack = 4.0 * EPS * abs(total) * np.sqrt(target.size + 10.0)
+        slack = _slack(total, target.size)
         for share in halvings(HALVINGS):
             # The whole step ends exactly where the model is least, at kinks and bounds.
             point = target if share == 1.0 else state.point + share * (target - state.point)
@@ -247,6 +262,11 @@ class ProximalNewton(Solver):
                 return share, point, value, gradient
             memory.floor = F.loss.curvature_bound
         return None
+
+
+def _slack(total, size):
+    """What F of so many unknowns is rounded by."""
+    return 4.0 * EPS * abs(total) * np.sqrt(size + 10.0)
 
 
 def _box(objective):
