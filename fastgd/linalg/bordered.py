@@ -89,7 +89,7 @@ class Bordered:
 
     def holding(self, held):
         """H with the columns `held`, a mask of all, by themselves and next to immovable."""
-        own, others, height = held[self.first], held[self.rest], HELD * self._largest()
+        own, others, height = held[self.first], held[self.rest], HELD * (self._largest() or 1.0)
         coupling, block = self.coupling.copy(), self.block.copy()
         row_held = np.repeat(own, np.diff(coupling.indptr))
         coupling.data[row_held | others[coupling.indices]] = 0.0

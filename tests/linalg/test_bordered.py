@@ -45,6 +45,11 @@ def test_the_parts_are_the_matrix():
     np.testing.assert_array_equal(H.toarray(), whole)  # the one before is as it was
 
 
+def test_columns_of_zeros_are_held_as_others_are():
+    none = Bordered(FIRST, REST, np.zeros(7), sp.csr_array((7, 4)), np.zeros((4, 4)))
+    assert (np.diag(none.holding(np.ones(11, np.bool_)).toarray()) > 1e19).all()
+
+
 @pytest.mark.parametrize("scales", [1.0, 1e-3, 1e3])
 def test_a_factor_is_that_of_the_whole_matrix(scales):
     H = matrix(scales=scales)

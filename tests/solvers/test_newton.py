@@ -220,6 +220,26 @@ def test_a_sample_that_explodes_is_left_for_all_rows():
     assert not growing.retreat(state, F.start())
 
 
+@pytest.mark.parametrize("value", [1.0, 0.0])
+def test_columns_that_are_all_to_stay_do(value):
+    """Without an intercept the matrix was 0, and the step that of gradient descent."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((800, 3))
+    for j in range(3):
+        X[8 * (20 * j + np.arange(20)), j] = 1.0
+    X[790:, 0] = value
+    y = np.sign(rng.standard_normal(800))
+    F = Objective("log_loss", X, y, alpha=1e-2, fit_intercept=False)
+    part = on_groups(F, np.arange(60, 100), 0.1)
+    solver = Newton(part, 1e-6)
+    start = np.array([0.5, -0.5, 0.25])
+    state = solver.start(start)
+    solver._held = np.ones(3, np.bool_)
+    for _ in range(3):
+        solver.advance(state)
+    np.testing.assert_allclose(state.point, start, atol=1e-12)
+
+
 def test_a_part_counts_shares_of_passes_and_weights():
     X, y = rows_of_a_sorted_classifier(n=100)
     weights = np.arange(100.0)

@@ -499,9 +499,10 @@ class Newton(Solver):
         return matrix
 
     def _holding(self, matrix, held):
+        # Next to no step, whatever the gradient: of columns without any curvature, too.
+        height = HELD * (float(np.diag(matrix).max()) or 1.0)
         matrix[held] = matrix[:, held] = 0.0
-        # Next to no step, whatever the gradient.
-        matrix[held, held] = HELD * np.diag(matrix).max()
+        matrix[held, held] = height
         return matrix
 
     def _factor(self, matrix):
