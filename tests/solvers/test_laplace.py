@@ -131,3 +131,13 @@ def test_wide_rows_l1_parts_and_bounded_curvature_are_left_to_one_row_steps():
     assert not Laplace.suits(Objective("gamma", wide, y))
     assert not Laplace.suits(Objective("gamma", X, y, alpha=0.1, penalty="l1"))
     assert not Laplace.suits(Objective("squared_error", X, y))
+
+
+def test_a_count_far_beyond_the_model_is_learnt():
+    """A step that was to move its prediction by a million is taken to 2e-6 of that: to move it by
+    2. That was too short a step, and eight chunks left the prediction at 0.
+    """
+    model = GDRegressor("poisson", alpha=1e-6).partial_fit([[1.0]], [1.0])
+    for _ in range(8):
+        model.partial_fit([[1.0]], [1e6])
+    assert model.predict([[1.0]])[0] == pytest.approx(1e6, rel=0.1)

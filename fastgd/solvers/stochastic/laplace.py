@@ -49,6 +49,7 @@ FALLING = 1.0
 RISING = 2.0
 # No more steps where F falls by less than this share.
 ENOUGH = 1e-4
+# And none that is halved to less than this share of what it may be.
 SHORTEST = 1e-4
 # With more unknowns a factor takes longer than the epoch of 1,000 rows.
 MAX_UNKNOWNS = 256
@@ -129,11 +130,10 @@ class Laplace(Solver):
             moves = self._moves(step)
             down, up = float(moves.max()) / FALLING, -float(moves.min()) / RISING
             length = 1.0 / max(1.0, down, up)
-            while (
-                length >= SHORTEST and not whole(v - length * step) <= value - 0.1 * length * gain
-            ):
+            least = SHORTEST * length
+            while length >= least and not whole(v - length * step) <= value - 0.1 * length * gain:
                 length *= 0.5
-            if length < SHORTEST or not gain > ENOUGH * unit_at(F, value):
+            if length < least or not gain > ENOUGH * unit_at(F, value):
                 break
             state.point, state.rate = v - length * step, length
             value = whole(state.point)
