@@ -161,6 +161,21 @@ def test_large_forms_are_looked_at_too():
         with_quadratic(L1(), chain)
 
 
+def test_large_forms_that_are_0_along_some_directions_are_taken():
+    """Lanczos steps did not find an eigenvalue that is 0: ArpackNoConvergence after 6 s."""
+    size = MAX_DENSE + 1
+    ones = np.ones(size - 2)
+    second = sp.diags_array([ones, -2.0 * ones, ones], offsets=[0, 1, 2], shape=(size - 2, size))
+    form = sp.csr_array(second.T @ second)
+    unlike = sp.diags_array(np.logspace(-3, 3, size))
+    for scales in (sp.eye_array(size), unlike):
+        with_quadratic(ElasticNet(0.5), scales @ form @ scales)
+    with pytest.raises(ValueError, match="semi-definite, it has an eigenvalue below 0"):
+        with_quadratic(ElasticNet(0.5), form - 1e-3 * sp.eye_array(size))
+    with pytest.raises(ValueError, match="semi-definite, it has the eigenvalue -1"):
+        with_quadratic(ElasticNet(0.5), sp.diags_array(np.r_[-1.0, ones, 1.0]))
+
+
 @pytest.mark.parametrize("weights", [3.0, [0.0, 1.0, 1.0, 1.0, 1.0, 1.0]])
 def test_weights_that_would_be_ignored_are_refused(weights):
     with pytest.raises(ValueError, match="penalty_weights go with P2 where there is an L1 part"):
