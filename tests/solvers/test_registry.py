@@ -13,6 +13,7 @@ from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import MAX_CHECKS, Forecast, Solver
 from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.newton.cholesky import Newton
 from support.components import ToyWeightedL1
 
@@ -84,6 +85,33 @@ def test_of_two_that_are_close_the_sure_one_is_taken(registered, data, monkeypat
     passes = Newton.cost(F, 1e-4).passes / told
     monkeypatch.setattr(Halving, "cost", lambda *given: Forecast(passes, "it is said so"))
     assert cheapest(F, 1e-4)[0].name == chosen
+
+
+@pytest.mark.parametrize(
+    ("told", "loss", "first"),
+    [
+        (Forecast(9e3), "log_loss", "halving"),
+        (Forecast(2e4), "log_loss", "lbfgs"),
+        (Forecast(2e4, sure=True), "log_loss", "halving"),
+        (Forecast(2e4), "hinge", "halving"),
+    ],
+)
+def test_what_is_told_far_too_many_passes_comes_after_what_nobody_can_tell(
+    data, monkeypatch, told, loss, first
+):
+    """Where that proves what is left, as it does for smooth losses."""
+    unknown = Forecast(1000.0, last=True)
+    monkeypatch.setattr(solvers, "REGISTRY", (Halving, LBFGS, Accelerated))
+    monkeypatch.setattr(Halving, "refusal", lambda objective: None)
+    monkeypatch.setattr(Halving, "cost", lambda *given: told)
+    monkeypatch.setattr(LBFGS, "refusal", lambda objective: None)
+    monkeypatch.setattr(LBFGS, "cost", lambda *given: unknown)
+    X, y = data
+    F = Objective(loss, X, np.sign(y), alpha=0.1)
+    assert cheapest(F, 1e-4)[0].name == first
+    order = [solver.name for solver, _ in takeovers(F, 1e-4)]
+    assert order[0] == first
+    assert ("halving" in order) == (first == "halving")
 
 
 def rules(F):
