@@ -29,6 +29,8 @@ DIVERGES = 1e6
 NEGLIGIBLE = 1e-6
 NEGLIGIBLE_WHERE_IT_JUMPS = 1e-2
 ROUNDING = 1e-26
+# What mean gradients differ by for rounding alone, as a share of what they are means of.
+ROUNDED_MEAN = 1e-13
 # A point that an epoch moves by no more than this share of it counts as not moved.
 MIN_MOVE = 1e-9
 
@@ -148,13 +150,21 @@ class Saga(VarianceReduced):
         self._written = None
 
     def _belongs(self, memory):
-        """Whether the mean gradient that was kept is that of the table, over these rows."""
+        """Whether the mean gradient that was kept is that of the table, over these rows.
+
+        At an optimum without a penalty both are rounding, 1e-16 of what they are sums of.
+        """
         if not memory.table.any():
             return True
         mean = LinearMap(self.objective).rmatvec(memory.table) / self.objective.n_active
         kept = memory.columns[kernels.MEAN]
-        largest = float(np.abs(mean).max())
-        return kept.size == mean.size and bool(np.abs(kept - mean).max() <= 1e-8 * largest)
+        if kept.size != mean.size:
+            return False
+        apart = np.abs(kept - mean)
+        if apart.max() <= 1e-8 * np.abs(mean).max():
+            return True
+        sizes = float(np.abs(memory.table).mean()) * self.objective.largest()
+        return bool((apart <= ROUNDED_MEAN * sizes).all())
 
     def best_batch(self, n, whole, longest, convexity):
         return formulas.saga_batch(n, whole, convexity)
