@@ -46,7 +46,7 @@ class Samples(Component, family=True):
 
 class WeightedSamples(Samples):
     """Targets with weights and offsets; `weights` and `offsets` hold one number for all rows, or
-    one for each.
+    one for each: of a part of a single row one number is its own, 0 or not.
     """
 
     targets: np.ndarray
@@ -71,9 +71,9 @@ class WeightedSamples(Samples):
     @python_only
     def n_active(self):
         """Number of rows with a positive weight."""
-        return (
-            int(np.count_nonzero(self.weights)) if self.weights.size > 1 else self.targets.shape[0]
-        )
+        if self.weights.size > 1:
+            return int(np.count_nonzero(self.weights))
+        return self.targets.shape[0] if self.weights[0] > 0.0 else 0
 
     @python_only
     def total_weight(self, ranges):
@@ -81,7 +81,7 @@ class WeightedSamples(Samples):
         last.
         """
         if self.weights.size == 1:
-            return float((ranges[:, 1] - ranges[:, 0]).sum())
+            return float(self.weights[0]) * float((ranges[:, 1] - ranges[:, 0]).sum())
         running = np.concatenate([[0.0], np.cumsum(self.weights)])
         return float((running[ranges[:, 1]] - running[ranges[:, 0]]).sum())
 
@@ -112,11 +112,9 @@ class WeightedSamples(Samples):
     @python_only
     def active(self):
         """Indices of the rows with a positive weight."""
-        return (
-            np.flatnonzero(self.weights)
-            if self.weights.size > 1
-            else np.arange(self.targets.shape[0])
-        )
+        if self.weights.size > 1:
+            return np.flatnonzero(self.weights)
+        return np.arange(self.n_active())
 
 
 class SamplesOfTargets(Sequence):

@@ -215,8 +215,8 @@ def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):
         own = slice(start, min(start + length, stop))
         part = rows.part(own)
         residuals = intercept - samples.targets[own]
-        if samples.offsets.size > 1:
-            residuals += samples.offsets[own]
+        # One number is for all rows, or the one row's own.
+        residuals += samples.offsets[own] if samples.offsets.size > 1 else samples.offsets
         if moved:
             residuals += part @ coef
         total += 0.5 * float(residuals @ residuals)

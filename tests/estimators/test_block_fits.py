@@ -13,8 +13,10 @@ from fastgd import BlockSource, GDClassifier, GDRegressor, Objective, from_chunk
 from fastgd.certificates.newton_decrement import product_bound
 from fastgd.data.block_rows import added_in_order
 from fastgd.data.sources import Block
+from fastgd.data.targets import as_samples
 from fastgd.fitting.choose_solver import READ, batch_sizes
 from fastgd.losses.base import Loss
+from fastgd.losses.regression import SquaredError
 from fastgd.objective.null_model import null_model
 from fastgd.solvers import REGISTRY
 from support.twins import targets_of
@@ -273,6 +275,31 @@ def test_rounding_of_a_later_reading_is_no_other_data(stored):
 
     GDClassifier(memory=MEMORY).fit(from_chunks(nearly_the_same))
     assert len(readings) > 2
+
+
+def test_a_block_of_one_row_has_its_offset():
+    """One offset was taken for none: a wrong model was proved to within 4e-13."""
+
+    class Last(BlockSource):
+        def blocks(self, n_bytes):
+            for own in (slice(8), slice(8, 9)):
+                yield Block(X[own], y[own], None, offset[own])
+
+    rng = np.random.default_rng(0)
+    X, offset = rng.standard_normal((9, 2)), np.arange(1.0, 10.0)
+    y = X @ [1.0, 2.0] + 0.1 * rng.standard_normal(9)
+    whole = GDRegressor(alpha=0.0).fit(X, y, offset=offset)
+    blocks = GDRegressor(alpha=0.0).fit(Last())
+    np.testing.assert_allclose(blocks.coef_, whole.coef_, rtol=1e-9)
+
+
+def test_a_row_by_itself_counts_where_it_has_a_weight():
+    samples = as_samples(SquaredError(), np.ones(3), 3, [1.0, 3.0, 0.0])
+    light, none = samples.part(slice(0, 1)), samples.part(slice(2, 3))
+    assert (light.n_active(), none.n_active()) == (1, 0)
+    assert (light.active().tolist(), none.active().tolist()) == ([0], [])
+    ranges = np.array([[0, 1]])
+    assert (light.total_weight(ranges), none.total_weight(ranges)) == (0.5, 0.0)
 
 
 def test_a_source_of_ones_own():

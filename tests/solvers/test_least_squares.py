@@ -83,6 +83,13 @@ def test_threads_do_not_change_the_bits():
         np.testing.assert_array_equal(one[2], answers[0][2])
 
 
+def test_a_row_by_itself_has_its_offset():
+    F = Objective("squared_error", [[1.0]], [2.0], offset=[5.0])
+    value, gradient, _ = quadratic(F, [0.5, 0.25])
+    assert value == F.value([0.5, 0.25]) == 0.5 * 3.75**2
+    np.testing.assert_array_equal(gradient, [3.75, 3.75])
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_one_pass_is_enough(fit_intercept):
     X, y = line()
