@@ -229,17 +229,19 @@ def shifted_sums(objective, predictions):
 
 def _sums_in_pieces(F, samples):
     """`shifted_sums` without another array as long as there are rows."""
+    parts = (samples.part(slice(first, first + PIECE)) for first in range(0, F.n_samples, PIECE))
     pieces = [
         F.of(
             F.loss,
-            DenseRows(np.empty((min(PIECE, F.n_samples - first), 0))),
-            samples.part(slice(first, first + PIECE)),
+            DenseRows(np.empty((part.size(), 0))),
+            part,
             NoPenalty(),
             0.0,
             True,
             F.n_threads,
         )
-        for first in range(0, F.n_samples, PIECE)
+        for part in parts
+        if part.n_active() > 0  # a mean of none is none
     ]
     curvatures = np.empty(PIECE)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastgd import from_chunks
 from fastgd.losses.deviances import Gamma, InverseGaussian, Poisson, Tweedie
 from fastgd.objective.null_model import (
     _likely_shift,
@@ -86,3 +87,15 @@ def test_amounts_in_any_unit_have_their_mean(loss, unit):
     y = unit * np.random.default_rng(2).gamma(2.0, 1.0, 300)
     shift, _ = null_model(Objective(loss, np.zeros((300, 1)), y, alpha=0.0, n_jobs=1))
     assert shift == pytest.approx(np.log(y.mean()), abs=1e-7)
+
+
+@pytest.mark.parametrize("weights", [[0, 0, 0, 0, 1, 1, 1, 1, 2], [1, 2, 1, 1, 1, 1, 1, 1, 0]])
+def test_rows_of_a_source_that_all_weigh_nothing_are_left_out(weights, monkeypatch):
+    """262,144 of them, one after the other, ended in a division by zero."""
+    monkeypatch.setattr("fastgd.objective.null_model.PIECE", 4)
+    rng = np.random.default_rng(0)
+    X, y, offset = rng.standard_normal((9, 2)), rng.standard_normal(9), rng.standard_normal(9)
+    beside = np.array(weights, dtype=float), offset
+    blocks = Objective("huber", from_chunks(lambda: [(X, y, *beside)]))
+    whole = Objective("huber", X, y, sample_weight=beside[0], offset=offset)
+    assert null_model(blocks) == pytest.approx(null_model(whole), rel=1e-12)
