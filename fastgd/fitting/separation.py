@@ -17,7 +17,8 @@ def is_separated(objective, value):
     """Whether F = `value` shows that each row is on its side, and going on would lower F for ever.
 
     With F n / w below the loss of a row that is on no side, w the least weight, no row has more.
-    Costs no pass.
+    Where offsets put rows on their sides, that is the loss at the farthest of them: what is beyond
+    it is what columns do. Costs no pass.
 
     Examples
     --------
@@ -31,10 +32,20 @@ def is_separated(objective, value):
     if not F.elastic or F.l1 > 0.0 or F.l2 > 0.0 or F.loss.infimum != 0.0:
         return False
     if isinstance(F.loss, VectorLoss):
-        on_no_side = np.log(2.0) if F.loss.classification else 0.0
+        known = F.loss.classification and (F.loss.shift_invariant or not F.samples.offsets.any())
+        on_no_side = np.log(2.0) if known else 0.0
     elif F.loss.classification and abs(in_python(F.loss.derivative, LARGE_MARGIN, 1.0)) > 0.0:
-        on_no_side = float(F.loss.value(0.0, 1.0))
+        farthest = _farthest_offset(F.samples)
+        on_no_side = float(in_python(F.loss.value, farthest, 1.0))
     else:
         return False
     weights = F.samples.weights[F.samples.weights > 0.0]
     return value * F.n_active < on_no_side * float(weights.min())
+
+
+def _farthest_offset(samples):
+    """The greatest y_i * offset_i of the rows that count: how far offsets put one on its side."""
+    if not samples.offsets.any():
+        return 0.0
+    counts = np.broadcast_to(samples.weights, samples.size()) > 0.0
+    return float((samples.targets * samples.offsets)[counts].max())

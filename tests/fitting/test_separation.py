@@ -40,3 +40,14 @@ def test_a_row_of_little_weight_may_be_on_the_wrong_side():
     assert not is_separated(even, 8e-3)
     assert not is_separated(odd, 6e-3)
     assert not is_separated(Objective("squared_error", X, Y * 1.0), 0.0)
+
+
+def test_offsets_may_separate_what_columns_do_not():
+    """The columns are noise beside offsets of 10 on the side of each row: an optimum is there."""
+    rng = np.random.default_rng(0)
+    noise, y = rng.standard_normal((40, 2)), np.where(rng.random(40) < 0.5, -1.0, 1.0)
+    model = GDClassifier(alpha=0.0, tol=1e-6).fit(noise, y, offset=10.0 * y)
+    assert model.converged_
+    assert WORDS not in str(model.plan_)
+    separated = GDClassifier(alpha=0.0).fit(noise + 9.0 * y[:, None], y, offset=0.1 * y)
+    assert WORDS in str(separated.plan_)
