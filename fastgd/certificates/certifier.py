@@ -116,7 +116,7 @@ class Certifier:
         return self.check(v, *self.objective.smooth_and_gradient(v))
 
     @_quiet
-    def judge(self, check, progress, spent, final=False):
+    def judge(self, check, progress, spent, final=False, keeps=False):
         """The check with the smallest bound that is worth its passes.
 
         Parameters
@@ -128,6 +128,8 @@ class Certifier:
             Passes of the run so far.
         final : bool
             Whether the run ends here.
+        keeps : bool
+            Whether the point stays as it is: it has a score of its own.
 
         Returns
         -------
@@ -138,7 +140,7 @@ class Certifier:
         if check.gradient is None:
             return check
         if self._open(check) and self._centering_pays(check, final):
-            check = self._centered(check)
+            check = self._centered(check, keeps or not self.own_steps)
         if self._open(check) and self._proof_pays(check, progress, spent, final):
             self._prove(check)
         return check
@@ -225,17 +227,19 @@ class Certifier:
         if known is not None and self._open(check):
             self._bound(check, self._from_known(known, check))
 
-    def _centered(self, check):
-        """The check with the best intercept and its gap: two passes."""
+    def _centered(self, check, keeps):
+        """The check with the best intercept and its gap, or where it `keeps` its own with what
+        follows for that: two passes.
+        """
         centered = self.evaluated(self.gap.centered(check.point))
         bound = self.gap.bound(centered.point, centered.smooth_value, centered.gradient)
         self._bound(centered, bound)
         self._carry(centered)
-        if self.own_steps:
+        if not keeps:
             check.gradient = None  # whoever has the check still: a proof that follows needs room
             return centered
-        # What the rule and the schedule give is never altered; how far it is follows from the
-        # better point.
+        # What the rule and the schedule give is never altered, nor what was scored; how far it is
+        # follows from the better point.
         above = check.objective - centered.objective + centered.bound.value
         self._bound(check, Bound(above, centered.bound.kind))
         return check

@@ -501,9 +501,8 @@ class Loop:
         # One that is left has shown that it is not there: a proof would be in vain.
         ended = reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED)
         if ended and not self.outlook.left_early:
-            score = chosen.score
-            chosen = self.certifier.judge(chosen, self.progress, self._spent, final=True)
-            chosen.score = score
+            told = self.progress, self._spent
+            chosen = self.certifier.judge(chosen, *told, final=True, keeps=scored)
         if reason is not StopReason.CONVERGED:
             self._amend(chosen, last)
         at_the_end = chosen.objective if self.last is None else self.last.objective
