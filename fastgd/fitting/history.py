@@ -13,11 +13,17 @@ class History:
 
     `kept` is 1 at the check whose model a run with held-out rows reports; `sampled` is the number
     of rows where the objective is that of some of them.
+
+    Attributes
+    ----------
+    before : int
+        Iterations of earlier fits, which a warm start counts on from.
     """
 
     KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
 
-    def __init__(self):
+    def __init__(self, before=0):
+        self.before = before
         self.rows: dict[str, list[float]] = {
             key: []
             for key in (
@@ -41,6 +47,11 @@ class History:
 
     def __len__(self):
         return len(self.rows["iteration"])
+
+    @property
+    def done(self):
+        """Iterations of this fit until the last check."""
+        return int(self["iteration"][-1]) - self.before
 
     def extend(self, later, passes):
         """Add the checks of a run that went on from here, after so many `passes`."""

@@ -141,7 +141,7 @@ class Outpaced(LeavingRule):
     noise : float
         Epochs after which noise alone is as small as `tol` asks for.
     most : int
-        Most iterations of both: the last one is nobody else's.
+        Most iterations of both in this fit: the last one is nobody else's.
     """
 
     # Where noise alone comes down in so many epochs, these updates have eight times as many of
@@ -154,10 +154,10 @@ class Outpaced(LeavingRule):
 
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
-        epochs = history["iteration"][-1]
-        if not self.least <= epochs < self.most:
+        if not self.least <= history.done < self.most:
             return None
-        to_come = max(self.noise - epochs, 0.0)
+        # A warm start goes on with the averages of the fit before.
+        to_come = max(self.noise - history["iteration"][-1], 0.0)
         return StopReason.PLATEAU if history["passes"][-1] + to_come >= self.other else None
 
 

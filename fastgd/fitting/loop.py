@@ -197,6 +197,7 @@ class Loop:
             Where an explicit schedule makes the objective explode.
         """
         self._begin()
+        self.history.before = state.iteration
         self.best = self._remembered(state)
         first = state.point.copy() if self.solver.writes_points else state.point
         return self._run(state, first, 0)

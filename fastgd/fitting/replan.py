@@ -123,9 +123,8 @@ def remaining(task, record):
     """Iterations and seconds, which all plans share, that are left for the last of them."""
     if record.result is None:
         return task.max_iter, task.max_time
-    iterations = int(record.result.history["iteration"][-1])
     left = None if task.max_time is None else task.max_time - record.seconds
-    return task.max_iter - iterations, left
+    return task.max_iter - record.result.history.done, left
 
 
 def _rule_of(settings, tried):
@@ -141,11 +140,11 @@ def _rule_of(settings, tried):
 def _changed(task, objective, record, result):
     """Plan and rule to go on with, or None."""
     settings, tried = task.settings, record.tried
-    if int(result.history["iteration"][-1]) >= task.max_iter:
+    if result.history.done >= task.max_iter:
         return None
     succeeded = may_be_succeeded(settings, tried[0], objective)
     if succeeded and len(tried) == 1:
-        return successor(settings, objective, tried[0], int(result.history["iteration"][-1]))
+        return successor(settings, objective, tried[0], result.history.done)
     automatic = settings.solver == "auto" or succeeded
     why = _brought_no_more(tried[-1], result, settings.tol)
     return next_plan(tried, objective, why, automatic, settings.tol, record.to_go)
@@ -245,7 +244,7 @@ def _stuck(plan, objective, result, tol):
 
 def _brought_no_more(plan, result, tol):
     """Why a plan is left, in words."""
-    iterations, passes = int(result.history["iteration"][-1]), result.history["passes"][-1]
+    iterations, passes = result.history.done, result.history["passes"][-1]
     proved = result.suboptimality < 1.0 and result.bound.kind == "proof"
     far = f"{result.suboptimality:.1g}" if proved else "nothing"
     solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver

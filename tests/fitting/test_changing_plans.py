@@ -133,6 +133,26 @@ def test_iterations_are_shared(hopeful, max_iter):
     assert (model.stop_reason_ is StopReason.MAX_ITER) == (max_iter == 9)
 
 
+def test_iterations_of_earlier_fits_do_not_count():
+    """After 20 epochs of a fit before, 20 more of this one were too many for another plan."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 2))
+    y = X @ [1.0, 2.0] + 0.3 * rng.standard_normal(40)
+    model = GDRegressor(
+        solver="gd",
+        batch_size=1,
+        alpha=0.01,
+        tol=None,
+        max_iter=20,
+        random_state=0,
+        warm_start=True,
+    )
+    model.fit(X, y).set_params(tol=1e-7).fit(X, y)
+    assert model.converged_
+    assert "newton went on" in str(model.plan_)
+    assert 20 < model.n_iter_ <= 40
+
+
 def test_a_named_solver_is_not_left():
     X, _, labels = raw(50, 60)
     with pytest.warns(match="max_iter was reached"):
