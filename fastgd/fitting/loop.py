@@ -35,7 +35,7 @@ class LoopState:
     Attributes
     ----------
     state : State
-    beside : dict
+    workspace : dict
         What the solver holds beside it.
     iteration : int
         Iterations of this run so far.
@@ -385,7 +385,9 @@ class Loop:
         if self._regular(state) and (self.best is None or check.objective < self.best.objective):
             self.best = check
             state.run.best = check.objective, check.point
-        if self.best_scored is None or check.score > self.best_scored.score:
+        # Without held-out rows, where no score is a number, there is none to keep.
+        best = self.best_scored
+        if not np.isnan(check.score) and (best is None or check.score > best.score):
             self.best_scored, self.scored_at = check, len(self.history) - 1
 
     def _asked_of(self, check):

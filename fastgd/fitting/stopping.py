@@ -167,12 +167,10 @@ class Validation(StoppingRule):
         score = history["score"]
         if len(score) <= self.n_iter_no_change:
             return None
-        recent = max(score[-self.n_iter_no_change :])
-        return (
-            StopReason.VALIDATION
-            if recent <= max(score[: -self.n_iter_no_change]) + self.tol
-            else None
-        )
+        # Beside numbers a score that is none is passed over.
+        before = np.fmax.reduce(score[: -self.n_iter_no_change])
+        recent = np.fmax.reduce(score[-self.n_iter_no_change :])
+        return StopReason.VALIDATION if recent <= before + self.tol else None
 
 
 class TimeLimit(StoppingRule):

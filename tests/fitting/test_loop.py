@@ -317,6 +317,17 @@ def test_the_best_point_is_kept_or_the_last_one():
     np.testing.assert_array_equal(result.point, [0.0])
 
 
+def test_only_scores_that_are_numbers_keep_a_point():
+    """The first one was kept whatever it was, and was in every checkpoint where there are none."""
+    descent = Loop(Scripted(parabola(), [[0.0], [0.9]]), [], max_iter=2)
+    descent.run(descent.solver.start(np.zeros(1)))
+    assert descent.best_scored is None
+    score = {0.0: np.nan, 0.9: 0.4, 0.2: 0.3}
+    points = [[0.0], [0.9], [0.2]]
+    result, _ = run(Scripted(parabola(), points), max_iter=3, score=lambda v: score[v[0]])
+    np.testing.assert_array_equal(result.point, [0.9])
+
+
 def test_where_an_estimate_would_end_a_run_a_proof_has_the_last_word():
     def stopped(points, **options):
         solver = Scripted(parabola(alpha=1e-12), points, exact=False, **options)

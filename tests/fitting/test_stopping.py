@@ -120,6 +120,7 @@ def test_validation_counts_checks_without_a_better_score():
     assert first_stop(rule, score=[0.5, 0.6, 0.7, 0.8]) is None
     assert first_stop(rule, score=[0.5, 0.6, 0.6, 0.605]) == (4, StopReason.VALIDATION)
     assert first_stop(rule, score=[0.5, 0.6, 0.59, 0.62, 0.61, 0.6]) == (6, StopReason.VALIDATION)
+    assert first_stop(rule, score=[np.nan, 0.6, 0.6, 0.6]) == (4, StopReason.VALIDATION)
     assert {"every_iteration", "score"} <= Validation.needs
 
 
