@@ -399,8 +399,8 @@ def test_a_run_that_the_end_proves_has_converged(monkeypatch):
 
     judge = Certifier.judge
 
-    def judge_at_the_end(certifier, check, progress, spent, final=False):
-        return judge(certifier, check, progress, spent, final) if final else check
+    def judge_at_the_end(certifier, check, progress, spent, final=False, **more):
+        return judge(certifier, check, progress, spent, final, **more) if final else check
 
     monkeypatch.setattr(Certifier, "judge", judge_at_the_end)
     result, _ = run(Exhausted(parabola(), [[1.0]]), tol=1e-4)
