@@ -1,9 +1,12 @@
 """Files by their names, opened and read as whole lines."""
 
 import bz2
+import collections
 import gzip
 import io
+import mmap
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +20,8 @@ NEWLINE = b"\n"
 # Bytes at the end of a file in which an open quote is looked for: pyarrow refuses it farther from
 # the end, where what it takes for a value spans two of its parts.
 TAIL = 1 << 20
+# A quoted value, as pyarrow has it: within others a quote is a character.
+QUOTED = re.compile(rb'(?<![^,\r\n])"[^"]*(?:""[^"]*)*("?)')
 PACKED: dict[str, Callable] = {".gz": gzip.open, ".bz2": bz2.open}
 
 
@@ -85,19 +90,28 @@ def longest_line(path: Path, n_lines: int) -> int:
         return max(len(lines.readline()) for _ in range(n_lines))
 
 
-def open_quote(path: Path) -> str | None:
-    """What follows a quote that begins the last quoted value of a CSV file and never ends it, or
-    None; of a packed file, None.
+def open_quote(path: Path) -> int | None:
+    """The line, the first is 1, of a quote that begins the last quoted value of a CSV file and never
+    ends it, or None; of a packed file, None.
     """
     if path.suffix.lower() in PACKED:
         return None
     with open(path, "rb") as file:
         file.seek(max(path.stat().st_size - TAIL, 0))
-        before, quote, after = (NEWLINE + file.read()).rpartition(b'"')
-    begins, ends = before[-1:] in b",\r\n", after[:1] in b",\r\n"
-    if not quote or not begins or ends:
-        return None
-    return after.splitlines()[0].decode(errors="replace")
+        before, quote, _ = (NEWLINE + file.read()).rpartition(b'"')
+        if not quote or before[-1:] not in b",\r\n":
+            return None
+        # It begins a value, or ends one whose last character this is: all quotes before it tell.
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            last = collections.deque(QUOTED.finditer(text), maxlen=1)[0]
+            first, closed = last.start(), last[1]
+            del last  # or the map cannot be closed
+            return None if closed else 1 + _count(text, NEWLINE, first)
+
+
+def _count(text, character, stop):
+    """How often it is in the first bytes, some of which are copied at a time."""
+    return sum(text[k : min(k + TAIL, stop)].count(character) for k in range(0, stop, TAIL))
 
 
 def _opened(path):

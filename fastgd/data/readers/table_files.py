@@ -167,9 +167,9 @@ class CsvTable(TableFile):
     def __init__(self, path):
         self.path = path
         with naming(path):
-            rest = open_quote(path)
-            if rest is not None:
-                raise ValueError(f"{path}: a quote before {rest[:40]!r} is never closed; mend it")
+            line = open_quote(path)
+            if line is not None:
+                raise ValueError(f"{path}, line {line}: a quote is never closed; mend it")
             # A part holds a few rows at least.
             self._chunk = max(CSV_CHUNK, 4 * longest_line(path, 2))
         with naming(path), self._opened() as file:

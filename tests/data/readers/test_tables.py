@@ -432,11 +432,19 @@ def test_csv_with_quotes_and_packed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("end", "rest"),
+    ("end", "line"),
     [
-        ('3,"a', "a"),
-        ('3,"a\n4,b\n', "a"),
-        ('"3,a\n', "3,a"),
+        ('3,"a', 3),
+        ('3,"a\n4,b\n', 3),
+        ('"3,a\n', 3),
+        # Alone in its column it looks like one that ends a value.
+        ('3,a\n4,"\n5,b\n6,a\n', 4),
+        ('3,"a""b"\n4,"\n5,b\n', 4),
+        ('3,5" pipe\n4,"\n', 4),
+        ('3,"', 3),
+        ('3,"a\n"\n4,b\n', None),
+        ('3,"a\n""\n"\n', None),
+        ('3,5" pipe\n4,"a\n"\n', None),
         ('3,"a,"', None),
         ('3,""\n', None),
         ('3,5" pipe\n', None),
@@ -445,10 +453,10 @@ def test_csv_with_quotes_and_packed(tmp_path):
         ("3,a\n", None),
     ],
 )
-def test_a_quote_that_is_never_closed(tmp_path, end, rest):
+def test_a_quote_that_is_never_closed(tmp_path, end, line):
     path = tmp_path / "rows.csv"
     path.write_text(f"y,x\n1,2\n{end}")
-    assert open_quote(path) == rest
+    assert open_quote(path) == line
 
 
 def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
@@ -467,7 +475,7 @@ def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
         ("y,x\n1,2\n3\n", "Row #3: Expected 2 columns, got 1"),
         ("y,x\n1,2\n3,4,5\n", "Row #3: Expected 2 columns, got 3"),
         ("y,x,x\n1,2,3\n", "has several columns 'x'"),
-        ('y,x\n1,"a"\n2,"b\n3,c\n', "a quote before 'b' is never closed"),
+        ('y,x\n1,"a"\n2,"b\n3,c\n', "line 3: a quote is never closed"),
         ("y,x\n1,2020-01-01\n", r"column 'x' holds neither numbers nor text \(date32"),
         ("y,x\n1,\n2,\n", r"row 0 .*: column 'x' has no value"),
     ],
