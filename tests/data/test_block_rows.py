@@ -93,6 +93,16 @@ def test_one_number_of_many_is_noticed_and_rounding_is_not():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_changed_sign_is_noticed_wherever_it_is(dtype):
+    values = np.random.default_rng(3).normal(size=8192).astype(dtype)
+    seen = seen_of(values)
+    for k in range(values.size):
+        values[k] *= -1.0
+        assert seen.differs(seen_of(values))
+        values[k] *= -1.0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_zeros_of_either_sign_are_the_same(dtype):
     values = ROWS.ravel().astype(dtype)
     values[::3] = 0.0
