@@ -358,7 +358,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _fitted_loss(self):
         """The loss of the model that was fitted."""
-        return self._loss()
+        return self._joint_loss(self._loss())
 
     def _components(self):
         loss = self._loss()
@@ -390,6 +390,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _fitted_targets(self, y):
+        """Targets of the models that were fitted: parameters may be others by now."""
+        return self._targets(y)
 
     def _checked_targets(self, loss, targets):
         """The targets, of which the first was checked: signs of classes are as they should be."""

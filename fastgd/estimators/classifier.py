@@ -594,9 +594,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self._targets(y)
 
     def _targets(self, y, name="y", hint=""):
+        return self._targets_for(self._is_joint(), y, name, hint)
+
+    def _fitted_targets(self, y):
+        return self._targets_for(self._was_joint(), y)
+
+    def _targets_for(self, joint, y, name="y", hint=""):
         if self._is_multilabel():
             return indicator_targets(y, self.classes_.size, name)
-        return targets_of(y, self.classes_, self._is_joint(), name, hint)
+        return targets_of(y, self.classes_, joint, name, hint)
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""

@@ -17,7 +17,7 @@ from fastgd.data.check_parameters import as_offset
 from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples, refuse_shift
-from fastgd.estimators.input import validated
+from fastgd.estimators.input import columns_of, validated
 from fastgd.estimators.labels import distinct
 from fastgd.estimators.names import column_names, output_names, target_names
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments
@@ -228,8 +228,7 @@ class Reports(BaseEstimator):
         says that a model of several classes may be one of them.
         """
         check_is_fitted(self)
-        loss, penalty = self._components()
-        loss = self._joint_loss(loss)
+        loss, penalty = self._fitted_loss(), self._components()[1]
         vector, n_outputs = isinstance(loss, VectorLoss), np.size(self.intercept_)
         if vector and not joint:
             raise ValueError(
@@ -237,8 +236,9 @@ class Reports(BaseEstimator):
             )
         k = self._number_of(output, 1 if vector else n_outputs, what)
         X, y = self._checked(X, y, reset=False)
+        self._refuse_other_columns(y)
         rows = as_rows(X, checked=True)
-        targets = self._targets(y)[k]
+        targets = self._fitted_targets(y)[k]
         weights = self._weights(sample_weight, y, X.shape[0])
         offset = None if offset is None else as_offset(offset, X.shape[0])
         refuse_shift(loss, offset)
@@ -267,6 +267,16 @@ class Reports(BaseEstimator):
             return F, np.atleast_2d(coef).astype(float), np.ravel(self.intercept_), total
         coef, intercept = np.atleast_2d(coef)[k], np.ravel(self.intercept_)[k]
         return F, coef.astype(float), float(intercept), total
+
+    def _refuse_other_columns(self, y):
+        """Raise ValueError where y has not as many columns as that of the fit."""
+        columns = self._columns_of_y or 1
+        if (columns_of(y) or 1) != columns:
+            wanted = "one target" if columns == 1 else f"{columns} targets"
+            raise ValueError(
+                f"y has shape {np.shape(y)}, and the model was fitted to {wanted}: give the y of "
+                "the fit, all columns of it"
+            )
 
     def _number_of(self, output, n_models, what):
         """Which of several models is meant."""

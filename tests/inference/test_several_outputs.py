@@ -180,6 +180,37 @@ def test_one_of_several_models():
     np.testing.assert_allclose(table.std_error, same.std_error)
 
 
+@pytest.mark.parametrize("fitted", ["multinomial", "ovr"])
+def test_the_model_is_the_one_that_was_fitted(fitted):
+    """Of several classes, whatever multi_class is by now."""
+    model = GDClassifier(multi_class=fitted).fit(X, LABELS)
+    output = None if fitted == "multinomial" else "b"
+    before = model.summary(X, LABELS, output=output)
+    model.set_params(multi_class="ovr" if fitted == "multinomial" else "multinomial")
+    after = model.summary(X, LABELS, output=output)
+    np.testing.assert_array_equal(after.std_error, before.std_error)
+    np.testing.assert_array_equal(after.coef, before.coef)
+    if fitted == "multinomial":
+        with pytest.raises(ValueError, match="loo_predictions is for a model with one prediction"):
+            model.loo_predictions(X, LABELS, output="b")
+
+
+def test_a_y_of_other_columns_than_that_of_the_fit():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 3)), rng.normal(size=(60, 3))
+    one, three = GDRegressor().fit(X, Y[:, 0]), GDRegressor().fit(X, Y)
+    labels = GDClassifier().fit(X, Y > 0.0)
+    for report in ("summary", "loo_predictions"):
+        with pytest.raises(ValueError, match=r"y has shape \(60, 3\), .* fitted to one target: "):
+            getattr(one, report)(X, Y)
+        with pytest.raises(ValueError, match=r"y has shape \(60,\), .* fitted to 3 targets: "):
+            getattr(three, report)(X, Y[:, 2], output=2)
+        with pytest.raises(ValueError, match=r"y has shape \(60, 2\), .* fitted to 3 targets: "):
+            getattr(labels, report)(X, Y[:, :2] > 0.0, output=2)
+    column, row = one.summary(X, Y[:, :1]), one.summary(X, Y[:, 0])
+    np.testing.assert_array_equal(column.std_error, row.std_error)
+
+
 def test_a_penalty_of_its_own_for_each_column():
     shares, units = np.array([4.0, 0.25]), np.array([0.5, 2.0, 1.0] * 3)
     rows, given = X / np.sqrt(shares), {"alpha": 0.01, "tol": 1e-10}
