@@ -91,8 +91,8 @@ def longest_line(path: Path, n_lines: int) -> int:
 
 
 def open_quote(path: Path) -> int | None:
-    """The line, the first is 1, of a quote that begins the last quoted value of a CSV file and never
-    ends it, or None; of a packed file, None.
+    """The line, from 1 on, of a quote that begins the last quoted value of a CSV file and is
+    never closed, or None; of a packed file, None.
     """
     if path.suffix.lower() in PACKED:
         return None
