@@ -26,7 +26,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.block_rows import memory_of
-from fastgd.data.check_parameters import as_offset, as_weights, check_parameters, only_given
+from fastgd.data.check_parameters import (
+    as_offset,
+    as_weights,
+    check_parameters,
+    only_given,
+    refuse_negative,
+)
 from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.base import MAX_SEED, GDEstimator
@@ -261,6 +267,12 @@ class PathSearch(GDEstimator):
             model = copy.copy(model)
             model._set_offset(offset)
         return _score(scorer, model, X, y, self._routed(scorer, sample_weight, params, "score")[1])
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        if isinstance(self._scorer(), Explained):
+            refuse_negative(sample_weight)
+            return self._explained(linear, y, sample_weight, offset)
+        return super()._score_of(linear, y, sample_weight, offset)
 
     def get_metadata_routing(self):
         """Who gets which metadata: this estimator, the splitter and the scorer; a

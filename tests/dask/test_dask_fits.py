@@ -14,7 +14,7 @@ import pytest
 import scipy.sparse as sp
 
 import fastgd
-from fastgd import GDClassifier, GDClassifierCV, GDRegressor
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, Quantile
 
 pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
@@ -178,6 +178,16 @@ def test_predictions_are_lazy_and_scores_those_of_memory(client):
     assert fastgd.dask.score(model, dX, y, weights, offset) == usual
     with pytest.raises(ValueError, match="y is missing"):
         fastgd.dask.score(model, dX)
+
+
+@pytest.mark.parametrize("loss", [Quantile(0.8), "poisson", "squared_error"], ids=str)
+def test_the_score_of_a_search_is_that_of_its_loss(client, loss):
+    """Of quantiles it was R^2, -0.87 for 0.12."""
+    X, y = data("counts")
+    weights, offset = np.linspace(0.0, 2.0, N), np.linspace(-1.0, 1.0, N)
+    model = GDRegressorCV(loss, alphas=2, cv=2).fit(X, y)
+    usual = model.score(X, y, weights, offset)
+    assert fastgd.dask.score(model, *blocks(X, y, weights, offset)) == pytest.approx(usual)
 
 
 def test_unknown_chunks_empty_ones_and_one_class_in_a_block(client):
