@@ -106,7 +106,8 @@ class Holdout:
             np.asarray(y_val) if classification else as_numbers(y_val, "y_val", n_samples, "X_val")
         )
         wanted = (n_samples, *columns)
-        if y_val.shape != wanted and y_val.shape != (n_samples, 1):
+        one = columns in ((), (1,)) and y_val.shape == (n_samples, 1)
+        if y_val.shape != wanted and not one:
             raise ValueError(
                 f"y_val must have shape {wanted}, as X_val and y say, got {y_val.shape}"
             )

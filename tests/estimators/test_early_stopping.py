@@ -157,6 +157,16 @@ def test_what_is_wrong_with_held_out_targets_is_told_of_them(model, y, y_val, me
         model.fit(X, np.repeat(y, 30), X_val=X, y_val=np.repeat(y_val, 30))
 
 
+@pytest.mark.parametrize("model", [GDRegressor(), GDRegressor(penalty=MultiTask()), GDClassifier()])
+def test_held_out_targets_have_as_many_columns(model):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    Y = X > 0.0 if isinstance(model, GDClassifier) else X
+    with pytest.raises(ValueError, match=r"y_val must have shape \(60, 3\), .* got \(60, 1\)"):
+        model.fit(X, Y, X_val=X, y_val=Y[:, :1])
+    model.fit(X, Y[:, 0], X_val=X, y_val=Y[:, :1])
+    assert model.best_validation_score_ > 0.9
+
+
 @pytest.mark.parametrize(
     "options",
     [
