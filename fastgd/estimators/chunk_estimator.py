@@ -274,7 +274,8 @@ class ChunkEstimator(GDEstimator):
         given = only_given(sample_weight=weights, offset=offset_val)
         score = float(self.score(X_val, y_val, **given))
         best = self._best
-        if best is None or not score <= self.best_validation_score_:
+        # NaN is better than nothing, and worse than any number.
+        if best is None or np.isnan(known := self.best_validation_score_) or score > known:
             best = self.coef_, self.intercept_
             self.best_validation_score_, self._best = score, best
         self.coef_, self.intercept_ = (part.copy() for part in best)

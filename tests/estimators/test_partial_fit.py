@@ -272,6 +272,16 @@ def test_a_score_of_minus_infinity_and_one_weight_for_all_validation_rows(monkey
     assert np.isfinite(model.coef_).all()
 
 
+def test_a_score_that_is_no_number_is_kept_only_before_others(monkeypatch):
+    scores = iter([np.nan, 0.25, np.nan, 0.5, 0.125])
+    monkeypatch.setattr(GDClassifier, "score", lambda *_, **given: next(scores))
+    model, best = GDClassifier(**PLAIN), []
+    for _ in range(5):
+        model.partial_fit(X, Y, [0, 1], X_val=X, y_val=Y)
+        best.append(model.best_validation_score_)
+    np.testing.assert_array_equal(best, [np.nan, 0.25, 0.25, 0.5, 0.5])
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"average": True}, {"learning_rate": "invscaling"}], ids=str
 )
