@@ -163,11 +163,13 @@ def past_query(text, position):
         text[position] != LETTER_Q
         or text[position + 1] != LETTER_I
         or text[position + 2] != LETTER_D
+        or text[position + 3] != COLON
     ):
         return position
-    while not ends(text[position]):
-        position += 1
-    return past_blanks(text, position)
+    _, end, found = read_number(text, position + 4)
+    if found == MALFORMED or not ends(text[end]):
+        return position  # where a pair is missed then
+    return past_blanks(text, end)
 
 
 @kernel
