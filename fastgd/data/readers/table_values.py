@@ -73,7 +73,9 @@ def parsed(column: Any, name: str, where: Where) -> Any:
     from pyarrow import compute
 
     texts = compute.utf8_trim_whitespace(column)
-    for kind in (pa.int64(), pa.float64()):
+    # As an integer "0x10" would be 16, as a float, and in columns of X, it is no number.
+    hexadecimal = any(compute.any(compute.match_substring(texts, x)).as_py() for x in "xX")
+    for kind in (pa.float64(),) if hexadecimal else (pa.int64(), pa.float64()):
         found = _cast(texts, kind)
         if found is not None:
             return found

@@ -105,12 +105,15 @@ def from_parquet(
     for name, one in given.items():
         if isinstance(one, str):
             raise ValueError(f"{name} must be a list of names, got {one!r}; write [{one!r}]")
+    columns = None if columns is None else list(columns)
+    if columns == []:
+        raise ValueError("columns must name a column at least, got []; leave it out for all")
     return TableSource(
         as_paths(paths),
         format,
         {role: name for role, name in roles.items() if name is not None},
         list(categories or ()),
-        None if columns is None else list(columns),
+        columns,
         unknown,
     )
 

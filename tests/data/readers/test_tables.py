@@ -360,6 +360,15 @@ def test_a_word_in_a_target_of_numbers(written):
         assert next(source.blocks(1 << 20)).y[40] == "oh"
 
 
+@pytest.mark.parametrize("word", ["0x10", " 0X1f"])
+def test_hexadecimal_targets(tmp_path, word):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"y,x\n1,2\n{word},3\n4,5\n")
+    said = rf"{re.escape(str(path))}, row 1 .*: column 'y' has '{word}', and held numbers before"
+    with pytest.raises(ValueError, match=said):
+        list(from_parquet(path, target="y", format="csv").blocks(100))
+
+
 def test_csv_that_is_not_utf_8(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes("y,gr\u00f6\u00dfe\n1,2\n".encode("latin-1"))
@@ -558,6 +567,7 @@ def test_names_and_parameters(written):
             "columns": ["age"],
         },
         "columns must be a list of names, got 'age'": {"columns": "age"},
+        r"columns must name a column at least, got \[\]; leave it out for all": {"columns": []},
         "unknown must be 'zeros' or 'error'": {"unknown": "drop"},
     }
     for said, options in wrong.items():
