@@ -72,9 +72,8 @@ def _likely_shift(objective):
 
     with np.errstate(all="ignore"):
         likely = _shift_of(loss, mean)
-        found = lowest(
-            alone, 0.0, start=likely if abs(likely) > EXTREME_PREDICTION or not loss.convex else 0.0
-        )[0]
+        far = abs(likely) > EXTREME_PREDICTION or not loss.convex
+        found = lowest(alone, 0.0, loss.infimum, likely if far else 0.0)[0]
         # The value is at its infimum as soon as the shift is within 1e-7: an evaluation of all rows
         # more.
         _, derivative, curvature = alone(found)
@@ -91,11 +90,16 @@ def _shift_of(loss, mean):
     inverse Gaussian amounts of 1e-30, and at 86 for Gamma amounts of 1e100, whose logarithm is 230.
     """
     low, high = -MAX_EXPONENT, MAX_EXPONENT
-    if not loss.mean(low) < mean < loss.mean(high):
+
+    def at(shift):
+        return float(in_python(loss.mean, shift))
+
+    # A mean that overflows in plain Python is no number, and beyond any.
+    if not at(low) < mean or at(high) <= mean:
         return 0.0
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if loss.mean(middle) < mean else (low, middle)
+        low, high = (middle, high) if at(middle) < mean else (low, middle)
     return 0.5 * (low + high)
 
 
@@ -256,7 +260,7 @@ def _sums_in_pieces(F, samples):
     return sums
 
 
-def lowest(sums, size, infimum=0.0, start=0.0):
+def lowest(sums, size, infimum, start=0.0):
     """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the
     sign change.
 
@@ -276,7 +280,7 @@ def lowest(sums, size, infimum=0.0, start=0.0):
 
     Examples
     --------
-    >>> lowest(lambda shift: ((shift - 2.0) ** 2, 2.0 * (shift - 2.0), 2.0), 0.0)
+    >>> lowest(lambda shift: ((shift - 2.0) ** 2, 2.0 * (shift - 2.0), 2.0), 0.0, 0.0)
     (2.0, 0.0)
     """
     value, derivative, curvature = sums(start)

@@ -58,7 +58,7 @@ def lowest_shifts(sums, infimum=-np.inf, start=None):
         return shifts, found[0]
     # Losses that are linear far out have no curvature there, and Newton steps end.
     for k in np.flatnonzero(_left_to_fall(*found)):
-        shifts[k] = lowest(sums.along(shifts, k), 0.0, start=shifts[k])[0]
+        shifts[k] = lowest(sums.along(shifts, k), 0.0, infimum, shifts[k])[0]
         found = sums.at(shifts)
     return shifts, found[0]
 

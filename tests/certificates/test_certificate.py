@@ -456,9 +456,11 @@ def test_a_shift_below_rounding_is_not_looked_for():
             else targets_of(loss, np.abs(z + rng.standard_normal(300)))
         )
         F, size, tried = Objective(loss, np.zeros((300, 1)), y), float(np.abs(z).max()), []
-        shift, _ = lowest(shifted_sums(F, z), size)
+        shift, _ = lowest(shifted_sums(F, z), size, 0.0)
         sums = shifted_sums(F, z + shift)
-        again, value = lowest(lambda b, sums=sums, tried=tried: tried.append(b) or sums(b), size)
+        again, value = lowest(
+            lambda b, sums=sums, tried=tried: tried.append(b) or sums(b), size, 0.0
+        )
         assert len(tried) <= 6
         _, derivative, curvature = sums(again)
         assert abs(derivative) <= 1e-13 * (curvature * size + np.sqrt(value))

@@ -18,7 +18,7 @@ from fastgd.objective.subset import on_groups
 from fastgd.objective.vector import KPredictions, outputs_of
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
-from support.components import ToyMultiSquared, ToySoftmax
+from support.components import LowHuber, ToyMultiSquared, ToySoftmax
 from support.twins import sparse_problem
 
 
@@ -112,6 +112,14 @@ def test_each_target_has_its_own_null_model_where_losses_have_no_curvature(epsil
     assert [one.value(np.array([0.0, b])) for one, b in zip(alone, shifts, strict=True)] == (
         pytest.approx([null_model(one)[1] for one in alone], rel=1e-9)
     )
+
+
+def test_so_it_has_where_no_infimum_is_known():
+    """Values below 0 were taken for an end of the search: where it began, F0 was 3,000 too high."""
+    targets = np.array([[1e4, 0.0], [1e4 + 1.0, 1.0], [1e4 + 2.0, 2.0]])
+    shifts, value = null_model(Objective(EachTarget(LowHuber()), np.ones((3, 1)), targets))
+    np.testing.assert_allclose(shifts, [1e4 + 1.0, 1.0])
+    assert value == pytest.approx(2.0 / 3.0 - 200.0)
 
 
 def log_softmax_loss(Z, y, weights):

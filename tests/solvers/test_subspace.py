@@ -11,6 +11,7 @@ from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.column_subspace import ColumnSubspace, choose_subspace
 from fastgd.solvers.newton.subspace import RowSubspace
+from support.components import LowHuber
 from support.problems import iterations, optimum, started, wide
 from support.twins import sparse_problem
 
@@ -96,6 +97,13 @@ def test_far_targets_where_the_loss_has_no_curvature():
     )
     state = iterations(RowSubspace(F), 40)
     assert state.value <= optimum(F) * (1.0 + 1e-3)
+
+
+@pytest.mark.parametrize("loss", [Huber(1.0), LowHuber()], ids=["known", "unknown"])
+def test_the_intercept_is_at_its_best_whatever_is_known_of_the_infimum(loss):
+    F = wide(loss, fit_intercept=True, alpha=0.05)
+    state = iterations(RowSubspace(F), 1)
+    assert abs(state.gradient[-1]) <= 1e-12
 
 
 def test_the_span_follows_the_shape_and_the_lengths_of_the_rows():

@@ -1,8 +1,10 @@
 """Small components that only tests use."""
 
+import math
+
 import numpy as np
 
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.domain import Interval
 from fastgd.penalties.base import Penalty
 
@@ -81,3 +83,36 @@ class ToyWeightedL1(Penalty):
         return self.weights[j] * (
             1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0)
         )
+
+
+class LowHuber(Loss):
+    """Huber's loss less 100, of which no infimum is declared."""
+
+    curvature_bound = 1.0
+
+    def value(self, prediction, target):
+        distance = abs(prediction - target)
+        near = min(distance, 1.0)
+        return near * (distance - 0.5 * near) - 100.0
+
+    def derivative(self, prediction, target):
+        return min(max(prediction - target, -1.0), 1.0)
+
+    def curvature(self, prediction, target):
+        return 1.0 if abs(prediction - target) <= 1.0 else 0.0
+
+
+class CountLikelihood(Loss):
+    """Minus the logarithm of Poisson's likelihood, but for what predictions do not change."""
+
+    def value(self, prediction, target):
+        return math.exp(prediction) - target * prediction
+
+    def derivative(self, prediction, target):
+        return math.exp(prediction) - target
+
+    def curvature(self, prediction, target):
+        return math.exp(prediction)
+
+    def mean(self, prediction):
+        return math.exp(prediction)

@@ -404,7 +404,8 @@ class RowSubspace(Solver):
                 )
                 return loss, float(derivatives.sum()), float(curvatures.sum())
 
-            memory.intercept += lowest(sums, abs(memory.intercept) + np.abs(predictions).max())[0]
+            size = abs(memory.intercept) + np.abs(predictions).max()
+            memory.intercept += lowest(sums, size, F.loss.infimum)[0]
 
     def _newton(self, memory, images, inner, has_point, value, rounding):
         """Combination of the moves, and shift of the intercept, that a Newton step with a line
