@@ -227,7 +227,7 @@ class Certifier:
         if known is not None and self._open(check):
             self._bound(check, self._from_known(known, check))
 
-    def _centered(self, check, keeps):
+    def _centered(self, check, keeps=False):
         """The check with the best intercept and its gap, or where it `keeps` its own with what
         follows for that: two passes.
         """
