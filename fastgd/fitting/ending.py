@@ -7,6 +7,7 @@ from fastgd.fitting import zero_tol
 from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
+from fastgd.objective.distances import unit
 from fastgd.objective.null_model import is_exact, null_point
 
 # Reasons for which a run ends by itself.
@@ -99,8 +100,11 @@ def advice(solver, check, reason, history, tol, start_point):
         return ""
     if solver.own_steps:
         return NO_MORE if reason is StopReason.PLATEAU else ""
-    lowest, limit = min(history["objective"]), reference(F) * (1.0 + (tol or 0.0))
-    if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * reference(F):
+    lowest, size = min(history["objective"]), abs(reference(F))
+    # What noise may double is how far F is above its infimum; where none is known, what it gained.
+    above = unit(lowest, F.null_value, F.loss.infimum)
+    near = check.objective <= lowest + (NOISE - 1.0) * above + 1e-4 * size
+    if check.objective <= reference(F) + (tol or 0.0) * size and near:
         return ""
     if _was_falling(history["objective"], F.value(start_point)):
         return (

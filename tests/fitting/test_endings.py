@@ -29,6 +29,7 @@ from fastgd.fitting.extrapolation import Cautious, Extrapolated, left_to_fall
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.result import Result
+from fastgd.losses.base import Loss
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Progress, Solver
@@ -119,6 +120,32 @@ def test_rates_that_are_too_small_are_told(eta0, options):
     assert len(messages) == 1
     assert f"The rate ({eta0:.3g} at the end) is too small for so few iterations" in messages[0]
     assert "Raise eta0 or max_iter" in messages[0]
+
+
+def test_nor_are_sane_rates_of_losses_below_0():
+    """F of -6.012, below -3.764 of the null model, was told to be still above it."""
+
+    class Product(Loss):
+        curvature_bound, self_concordance = 1.0, 0.0
+
+        def value(self, prediction, target):
+            return 0.5 * prediction * prediction - prediction * target
+
+        def derivative(self, prediction, target):
+            return prediction - target
+
+        def curvature(self, prediction, target):
+            return 1.0
+
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    y = X @ [1.0, 2.0, -1.0] + 3.0 + 0.3 * rng.standard_normal(60)
+    for loss in ("squared_error", Product()):
+        model = GDRegressor(
+            loss, solver="gd", batch_size="full", learning_rate="constant", eta0=0.1, alpha=0.0
+        )
+        (message,) = heard(model.set_params(max_iter=32), X, y)
+        assert "The rate" not in message
 
 
 def test_only_who_named_a_solver_is_told_to_leave_the_choice(monkeypatch):
