@@ -296,6 +296,8 @@ def _on_all_rows(history, plan):
     """
     kept = np.ones(history["objective"].size, dtype=bool)
     if plan.batch_size == "growing":
-        # Of a sample nothing is proved, of all rows something always is.
+        # Of a sample nothing is proved, of all rows something is for most losses; the last check is
+        # of all rows.
         kept = np.isfinite(history["bound"])
+        kept[-1:] = True
     return {key: column[kept] for key, column in history.items()}

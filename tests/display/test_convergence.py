@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastgd
-from fastgd import ConvergenceDisplay, GDClassifier, GDRegressor
+from fastgd import ConvergenceDisplay, GDClassifier, GDRegressor, InverseGaussian
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -101,6 +101,16 @@ def test_early_stages_of_a_growing_batch_are_left_out(ax):
     np.testing.assert_array_equal(
         display.lines_[0].get_ydata(), history["objective"][history["batch"] == 4000]
     )
+
+
+def test_the_last_check_of_a_growing_batch_is_there_without_a_bound(ax):
+    y = np.exp(0.3 * X[:, 0]) * RNG.gamma(3.0, size=len(X))
+    model = GDRegressor(InverseGaussian(), batch_size="growing", tol=None, max_iter=3).fit(X, y)
+    assert not np.isfinite(model.history_["bound"]).any()
+    display = ConvergenceDisplay.from_estimator(model, best=0.0, ax=ax)
+    assert display.lines_[0].get_ydata().tolist() == [model.history_["objective"][-1]]
+    with pytest.raises(ValueError, match="no check has a positive F - best known F"):
+        ConvergenceDisplay.from_estimator(model)
 
 
 def test_a_fit_of_one_step_is_drawn_at_its_bound(models, ax):
