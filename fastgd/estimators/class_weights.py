@@ -31,7 +31,7 @@ def with_class_weight(class_weight, classes, y, weights, totals=None):
     ------
     ValueError
         For a dict that names an unknown class or holds anything but finite numbers that are not
-        negative.
+        negative, and for products beyond double precision.
 
     Examples
     --------
@@ -41,13 +41,17 @@ def with_class_weight(class_weight, classes, y, weights, totals=None):
     if class_weight is None:
         return weights
     index = np.searchsorted(classes, y)
-    if isinstance(class_weight, str):
-        totals = class_totals(classes, y, weights) if totals is None else totals
-        seen = totals > 0.0
-        by_class = totals.sum() / np.count_nonzero(seen) / np.where(seen, totals, 1.0)
-    else:
-        by_class = _from_dict(class_weight, classes)
-    return by_class[index] if weights is None else by_class[index] * weights
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if isinstance(class_weight, str):
+            totals = class_totals(classes, y, weights) if totals is None else totals
+            seen = totals > 0.0
+            by_class = totals.sum() / np.count_nonzero(seen) / np.where(seen, totals, 1.0)
+        else:
+            by_class = _from_dict(class_weight, classes)
+        weights = np.ones(y.shape[0]) if weights is None else weights
+        found = by_class[index] * weights
+        _refuse_beyond_doubles(found, by_class[index], weights)
+    return found
 
 
 def chunk_weights(class_weight, classes, y, weights, earlier):
@@ -58,6 +62,22 @@ def chunk_weights(class_weight, classes, y, weights, earlier):
     if class_weight == "balanced":
         totals = earlier + class_totals(classes, y, weights)
     return with_class_weight(class_weight, classes, y, weights, totals), totals
+
+
+def _refuse_beyond_doubles(products, by_row, weights):
+    """Raise ValueError where weights times those of the classes, or their sum, are infinite, or one
+    is 0 and its factors are not.
+    """
+    wrong = ~np.isfinite(products)
+    if not products.all():
+        wrong |= (products == 0.0) & (by_row > 0.0) & (weights > 0.0)
+    if wrong.any() or not np.isfinite(products.sum()):
+        i = int(np.argmax(wrong if wrong.any() else products))
+        raise ValueError(
+            "sample_weight times class_weight, and its sum, must be within double precision, got "
+            f"{weights[i]:g} times {by_row[i]:g} in row {i}: divide the larger by some number, "
+            "or multiply the smaller"
+        )
 
 
 def _from_dict(class_weight, classes):

@@ -26,6 +26,8 @@ X = np.random.default_rng(0).standard_normal((40, 3))
 Y = (X[:, 0] > 0).astype(int)
 T = X @ [1.0, 2.0, 3.0]
 
+TIMES = "sample_weight times class_weight, and its sum, must be within double precision, got"
+
 WRONG = [
     ({"alpha": -1.0}, "alpha must be a finite number of at least 0, got -1.0"),
     ({"alpha": np.inf}, "alpha must be"),
@@ -358,3 +360,20 @@ def test_passive_aggressive_rates(rate):
     for model, y in ((GDClassifier(loss="hinge"), Y), (GDRegressor(loss="epsilon_insensitive"), T)):
         model.set_params(learning_rate=rate, eta0=0.5, max_iter=3, tol=None).fit(X, y)
         assert model.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("weight", "of_class", "said"),
+    [
+        (10.0, {1: 1e308}, "10 times 1e[+]308 in row"),
+        (1e-200, {1: 1e-200}, "1e-200 times 1e-200 in row"),
+        (None, {1: 1e308}, "1 times 1e[+]308 in row"),
+    ],
+)
+def test_weights_of_classes_beyond_doubles(weight, of_class, said):
+    """A weight of 10 had contained NaN or infinity, and small ones were 0 without a word."""
+    model = GDClassifier(class_weight=of_class)
+    with pytest.raises(ValueError, match=f"{TIMES} {said}"):
+        model.fit(X, Y, sample_weight=weight)
+    with pytest.raises(ValueError, match=f"{TIMES} {said}"):
+        model.partial_fit(X, Y, [0, 1], sample_weight=weight)
