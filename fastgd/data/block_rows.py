@@ -6,8 +6,8 @@ keeps what belongs to each row beside its features and a uniform sample of the r
 is held against it, so that a source that hands out other data is noticed.
 """
 
+import bisect
 import copy
-import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -372,13 +372,23 @@ def _checked(source, n_bytes):
 
 def _refuse_part(reading, number, X):
     """Raise ValueError for the first part of a block that is refused by itself, if one is."""
-    firsts = reading.parts(number)
-    for first, last in itertools.pairwise([*firsts, X.shape[0]]):
-        try:
-            if last > first:
-                as_rows(X[first:last])
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{reading.place(number, first)}: {error}") from error
+    cuts = [*reading.parts(number), X.shape[0]]
+    # The fewest parts that are refused together: there may be one for each row.
+    k = bisect.bisect_left(cuts[1:], True, key=lambda last: _refusal(X[:last]) is not None)
+    first = cuts[k]
+    error = _refusal(X[first : cuts[k + 1]])
+    if error is not None:
+        raise ValueError(f"{reading.place(number, first)}: {error}") from error
+
+
+def _refusal(X):
+    """What `as_rows` says of these rows, or None, as of none."""
+    try:
+        if X.shape[0]:
+            as_rows(X)
+    except (ValueError, TypeError) as error:
+        return error
+    return None
 
 
 def columns_in_words(n_features, sparse):

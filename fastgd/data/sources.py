@@ -124,8 +124,8 @@ class Reading:
     place : callable
         As `BlockSource.place`.
     parts : callable, optional
-        Gives the first rows of the parts that block `number` was joined of, the first of which is
-        0: where such a block is refused, the place is that of the first part that is.
+        Gives the first rows of the parts that block `number` consists of, the first of which is 0:
+        where such a block is refused, the place is that of the first part that is.
     """
 
     def __init__(self, blocks, place, parts=None):

@@ -1,5 +1,6 @@
 """svmlight files (libsvm's format, too) as sources of blocks."""
 
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -132,30 +133,32 @@ class SvmlightSource(BlockSource):
         if self.encoding is None:
             self._marks = marks_of(self.paths)
             self.encoding = self._scanned()
-        # Of each block, the file and the line of its first row.
-        starts: list[tuple[Path, int]] = []
+        # Of each block, the number of the file and the line of its first row, and how many it has.
+        starts: list[tuple[int, int, int]] = []
 
         def place(number: int, row: int) -> str:
-            return self._found_at(*starts[number], row) or self.place(number, row)
+            return self._found_at(*starts[number][:2], row)
 
-        return Reading(self._blocks(_RowBuilder(n_bytes, self.encoding), starts), place)
+        # Each row can be told of.
+        return Reading(
+            self._blocks(_RowBuilder(n_bytes, self.encoding), starts),
+            place,
+            lambda number: range(starts[number][2]),
+        )
 
-    def _found_at(self, path: Path, first: int, row: int) -> str | None:
-        """File and line of the row that is so many after one in line `first` of the file: found by
-        reading on; None where there is none.
+    def _found_at(self, file: int, first: int, row: int) -> str:
+        """File and line of the row that is so many after one in line `first` of a file: found by
+        reading on.
         """
         if row == 0:
-            return _line(path, first)
-        left = row
-        for one in self.paths[self.paths.index(path) :]:
-            for line, text in enumerate(_lines(one)):
-                if one == path and line < first:
-                    continue
-                if text.strip() and not text.lstrip().startswith(b"#"):
-                    if left == 0:
-                        return _line(one, line)
-                    left -= 1
-        return None
+            return _line(self.paths[file], first)
+        rows = (
+            (path, line)
+            for number, path in enumerate(self.paths[file:])
+            for line, text in enumerate(_lines(path))
+            if (number > 0 or line >= first) and text.strip() and text.lstrip()[:1] != b"#"
+        )
+        return _line(*next(itertools.islice(rows, row, None)))
 
     def look_again(self) -> None:
         """Forget the columns of files that have changed; see `BlockSource.look_again`."""
@@ -197,15 +200,15 @@ class SvmlightSource(BlockSource):
         return SvmlightColumns(self.n_features or max(n_features, 1), bool(based))
 
     def _blocks(self, rows, starts):
-        for path in self.paths:
-            rows.begin(path)
+        for number, path in enumerate(self.paths):
+            rows.begin(number, path)
             for text in whole_lines(path):
                 while rows.take(text) == kernels.FULL:
-                    starts.append(rows.start)
+                    starts.append((*rows.start, rows.n_rows))
                     yield rows.block()
             if rows.n_rows_of_file == 0:
                 raise ValueError(f"{path} has no rows")
-        starts.append(rows.start)
+        starts.append((*rows.start, rows.n_rows))
         yield rows.block()
 
 
@@ -215,7 +218,7 @@ class _RowBuilder:
     def __init__(self, n_bytes, columns):
         self.n_bytes = min(n_bytes, MAX_BYTES)
         self.columns = columns
-        self.path: Any = None
+        self.number, self.path = 0, None  # of the file
         self.start: Any = None
         self._rows_before = 0  # of this file, in blocks that were handed out
         self.counts = np.zeros(kernels.N_COUNTS, np.int64)
@@ -228,12 +231,17 @@ class _RowBuilder:
     @property
     def n_rows_of_file(self):
         """Rows that the file has had so far."""
-        return self._rows_before + int(self.counts[kernels.ROWS])
+        return self._rows_before + self.n_rows
 
-    def begin(self, path):
+    @property
+    def n_rows(self):
+        """Rows of the block so far."""
+        return int(self.counts[kernels.ROWS])
+
+    def begin(self, number, path):
         """Begin to read a file: its lines and rows are counted from 0."""
-        self.path = path
-        self._rows_before = -int(self.counts[kernels.ROWS])
+        self.number, self.path = number, path
+        self._rows_before = -self.n_rows
         self.counts[kernels.LINES] = 0
 
     def take(self, text):
@@ -249,12 +257,12 @@ class _RowBuilder:
         elif status != kernels.FULL:
             raise ValueError(self._wrong(status, text))
         if self.start is None and self.counts[kernels.ROWS] > 0:
-            self.start = self.path, int(self.counts[kernels.FIRST_LINE])
+            self.start = self.number, int(self.counts[kernels.FIRST_LINE])
         return status
 
     def block(self):
         """What was read; the next block gets arrays of its own."""
-        n_rows = int(self.counts[kernels.ROWS])
+        n_rows = self.n_rows
         n_values = int(self.counts[kernels.VALUES])
         room, self.room = self.room, None
         self.counts[kernels.ROWS] = self.counts[kernels.VALUES] = 0

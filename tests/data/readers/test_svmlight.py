@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
+from fastgd import GDRegressor
 from fastgd.data.readers import svmlight
 from fastgd.data.readers.files import CHUNK, whole_lines
 from fastgd.data.readers.svmlight import from_svmlight
@@ -232,6 +233,23 @@ def test_columns_are_those_of_a_model(written):
     assert found.toarray().tolist() == [[0, 1, 0, 0, 0, 0]]
     with pytest.raises(ValueError, match=r"3 features .* the model has 6"):
         from_svmlight(path, n_features=3).encoded_as(encoding)
+
+
+def test_a_value_whose_square_overflows_is_told_with_its_line(written):
+    """It was told with the first line of its block."""
+    path = written("1 1:1\n# one\n\n2 1:2\n3 1:1e200\n4 1:3\n")
+    said = f"{path}, line 5: X holds values of up to 1e+200, whose squares overflow"
+    for paths in (path, [written("1 1:1\n2 1:1\n", "first.svm"), path]):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            GDRegressor().fit(from_svmlight(paths))
+
+
+def test_places_of_a_file_that_is_given_twice(written):
+    path = written("1 1:1\n# one\n2 1:2\n3 1:1\n")
+    reading = from_svmlight([path, path]).blocks(50)
+    assert [block.X.shape[0] for block in reading] == [2, 2, 2]
+    places = [reading.place(number, row) for number in range(3) for row in range(2)]
+    assert places == [f"{path}, line {one}" for one in (1, 3, 4, 1, 3, 4)]
 
 
 def test_places(written):
