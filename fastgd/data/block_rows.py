@@ -8,7 +8,9 @@ is held against it, so that a source that hands out other data is noticed.
 
 import bisect
 import copy
+import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,6 +35,9 @@ MAX_BLOCK = 1 << 26
 # What blocks and their passes leave free in the allocator is given back after so many bytes: 40 of
 # 160 MB that a fit within 64 MB had taken.
 GIVEN_BACK = 1 << 25
+# Mean squares are rounded by a few units in the last place, and by less than these 4,500: what is
+# left of the variance of a column far from 0 has no other digits.
+ROUNDED = 1e-12
 
 
 def memory_of(given):
@@ -144,7 +149,7 @@ class BlockRows:
         # Of the columns, where the source has them.
         self.names: list[str] | None = None
         # Moments of the rows as they are stored, all of weight 1.
-        self.moments: tuple | None = None
+        self.moments: Any = None
         # What is to be taken from the columns where those far from 0 are read as distances.
         self.far: np.ndarray | None = None
         self.centers: np.ndarray | None = None
@@ -217,6 +222,9 @@ class BlockRows:
     def shifted(self, centers):
         """The same rows, read as distances from these numbers."""
         moved = copy.copy(self)
+        moved._norms = functools.partial(
+            _norms_from, centers, self.moments.means, self.moments.mean_squares, self.shape()[0]
+        )
         moved.centers = centers
         moved.sample = read_from(self.sample, centers)
         moved.moments = None
@@ -257,12 +265,14 @@ class BlockRows:
         """None: other columns are not looked for."""
 
     def column_norms(self):
-        """Root of the sum of squares of each column, as the rows are stored."""
+        """Root of the sum of squares of each column, or a little more where it is far from 0."""
         return self._norms()
 
     def sum_of_squares(self):
-        """Of all values, as they are stored."""
-        return sum(facts.squares for facts in self.blocks)
+        """Of all that the rows hand out, or a little more."""
+        if self.centers is None:
+            return sum(facts.squares for facts in self.blocks)
+        return float(np.square(self.column_norms()).sum())
 
     def take(self, chosen):
         """These rows, increasing indices, as a float64 array, or SciPy array: one reading."""
@@ -293,6 +303,14 @@ class BlockRows:
         if self.centers is None:
             return intercept
         return moved_intercept(self.centers, coef, intercept, 1.0)
+
+
+def _norms_from(centers, means, mean_squares, n_rows):
+    """Root of the sum of squares of each column as distances from these numbers, or more: by the
+    moments of the columns as they are stored.
+    """
+    around = mean_squares * (1.0 + ROUNDED) - means**2 + (means - centers) ** 2
+    return np.sqrt(n_rows * np.where(centers == 0.0, mean_squares, around))
 
 
 def listed(names):

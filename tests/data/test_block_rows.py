@@ -9,6 +9,7 @@ from fastgd.data.block_rows import facts_of
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
 from fastgd.data.readings import seen_of
+from fastgd.data.rows import ShiftedRows
 from fastgd.objective.survey import survey
 
 rng = np.random.default_rng(0)
@@ -34,6 +35,21 @@ def test_sums_of_float32_are_those_of_float64(scale):
     assert narrow.squares == pytest.approx(wide.squares, rel=1e-13)
 
 
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
+def test_norms_of_columns_far_from_0_are_those_of_their_distances(make):
+    """They were those of the columns as they are stored, 1e5 for 1."""
+    X = rng.normal([1e5, 3e8, 1e3, 0.0], [1.0, 1.0, 1e-3, 1.0], size=(3000, 4))
+    rows = survey(from_chunks(lambda: [(make(X[a:b]), None) for a, b in PARTS]), 1e6, 1, True).rows
+    norms, shifted = np.linalg.norm(X, axis=0), rows.shifted(rows.far)
+    np.testing.assert_allclose(rows.column_norms(), norms)
+    own = ShiftedRows(as_rows(make(X)), rows.far).column_norms()
+    assert (shifted.column_norms() >= own * (1.0 - 1e-9)).all()
+    assert (shifted.column_norms() <= own * [1.01, 320.0, 1.5, 1.0 + 1e-9]).all()
+    assert shifted.sum_of_squares() == pytest.approx(np.square(shifted.column_norms()).sum())
+    assert rows.sum_of_squares() == pytest.approx(np.square(X).sum())
+
+
+PARTS = (0, 1000), (1000, 3000)
 ROWS = rng.standard_normal((4000, 2))
 
 
