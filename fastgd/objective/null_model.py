@@ -22,6 +22,11 @@ MAX_TIES = 3
 # derivatives of which steps gained 1e-27 to 1e-24, and 4 to 11 evaluations went into telling these
 # apart.
 NO_GAIN = 1e-24
+# A loss that falls to this share of what it may have had is taken to fall for ever.
+ENOUGH = 1e-14
+# Newton's steps down an exponential are 1 long, however far it is: after so many in a row that do
+# not halve each is twice as long as the one before.
+MAX_ALIKE = 8
 # Predictions of which one lies below and one above whatever has a minimum near.
 EXTREME_PREDICTION = 30.0
 # Beyond it exp is 0 or infinite; so many halvings leave nothing of it.
@@ -49,8 +54,12 @@ def best_shift(objective):
     few = _few_samples(objective)
     sums = shifted_sums(objective, objective.samples.offsets) if few is None else few
     if objective.fit_intercept:
-        size = float(np.abs(objective.samples.offsets).max())
-        return lowest(sums, size, objective.loss.infimum, _likely_shift(objective))
+        size, usual = float(np.abs(objective.samples.offsets).max()), np.inf
+        if size > 0.0:
+            # What offsets of 100 may bring before a logarithm's link, 1e42, tells of no loss that
+            # is next to nothing.
+            usual = shifted_sums(objective, np.zeros(1))(0.0)[0]
+        return lowest(sums, size, objective.loss.infimum, _likely_shift(objective), usual)
     return 0.0, sums(0.0)[0]
 
 
@@ -260,7 +269,7 @@ def _sums_in_pieces(F, samples):
     return sums
 
 
-def lowest(sums, size, infimum, start=0.0):
+def lowest(sums, size, infimum, start=0.0, usual=np.inf):
     """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the
     sign change.
 
@@ -277,6 +286,8 @@ def lowest(sums, size, infimum, start=0.0):
         What the loss is nowhere below, or -inf.
     start : float
         A shift to begin with.
+    usual : float
+        A loss that the one at the start may be far above.
 
     Examples
     --------
@@ -289,24 +300,32 @@ def lowest(sums, size, infimum, start=0.0):
     low = -np.inf
     high = np.inf
     reach = 1.0
-    # Where every target is the same class the loss falls for ever: 1e-14 of it is far enough.
-    enough = infimum + 1e-14 * (value - infimum) if infimum > -np.inf else -np.inf
-    ties = 0
+    # Where every target is the same class the loss falls for ever.
+    known = infimum > -np.inf
+    enough = infimum + ENOUGH * (min(value, usual) - infimum) if known else -np.inf
+    ties = alike = 0
+    last = 0.0
     # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a
     # pass over n).
     least = EPS * float(size)
     for _ in range(200):
-        if derivative == 0.0 or not np.isfinite(value) or best[0] <= enough:
+        if derivative == 0.0 or not np.isfinite(best[0]) or best[0] <= enough:
             break
-        low, high = (low, shift) if derivative > 0.0 else (shift, high)
-        newton = shift - derivative / curvature if curvature > 0.0 else np.nan
+        finite = np.isfinite(value)
+        above = derivative > 0.0 if finite else shift > best[2]
+        low, high = (low, shift) if above else (shift, high)
+        newton = shift - derivative / curvature if finite and curvature > 0.0 else np.nan
         if 0.5 * derivative * (shift - newton) <= NO_GAIN * abs(value):
             break
         if abs(newton - shift) <= least + EPS * abs(shift) or ties == MAX_TIES:
             break
+        step = newton - shift
+        alike = alike + 1 if step * last > 0.0 and abs(step) >= 0.5 * abs(last) else 0
+        last = step
+        newton = shift + step * 2.0 ** max(alike - MAX_ALIKE, 0)
         if np.isinf(low) or np.isinf(high):
-            trusted = abs(newton - shift) < 4.0 * reach
-            shift = newton if trusted else shift - np.sign(derivative) * reach
+            trusted = abs(step) < 4.0 * reach
+            shift = newton if trusted else shift - (reach if above else -reach)
             reach *= 4.0
         else:
             shift = newton if low < newton < high else 0.5 * (low + high)

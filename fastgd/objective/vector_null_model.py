@@ -9,13 +9,11 @@ from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective import kernels
-from fastgd.objective.null_model import TIED, lowest
+from fastgd.objective.null_model import ENOUGH, TIED, lowest
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
 MAX_STEPS = 100
 MAX_HALVINGS = 40
-# What is left of a loss that falls for ever: far enough.
-ENOUGH = 1e-14
 # Curvature of a shift below this share of the greatest is none: alike shifts of all predictions
 # change nothing under a softmax.
 FLAT = 1e-12
@@ -40,25 +38,30 @@ def best_shifts(objective):
     if not (F.fit_intercept and F.loss_smooth and F.loss.convex):
         shifts = np.zeros(F.n_predictions)
         return shifts, sums.at(shifts, curved=False)[0]
+    usual = np.inf
+    if samples.offsets.any() and not F.loss.shift_invariant:
+        bare = WeightedSamples(samples.targets, samples.weights, np.zeros(1))
+        zeros = np.zeros(F.n_predictions)
+        usual = Shifts(F.loss, bare, None, F.n_predictions).at(zeros, curved=False)[0]
     every = samples is not F.samples and samples.size() == F.n_predictions
     start = None
     if every and bool((samples.weights > 0.0).all()):
         # A step or none from what shares of the classes say: 5 evaluations are 0.04 of a fit to
         # iris.
         start = F.loss.best_shifts(samples.weights / samples.weights.sum())
-    return lowest_shifts(sums, F.loss.infimum, start)
+    return lowest_shifts(sums, F.loss.infimum, start, usual)
 
 
-def lowest_shifts(sums, infimum=-np.inf, start=None):
+def lowest_shifts(sums, infimum=-np.inf, start=None, usual=np.inf):
     """The shifts of K predictions with the least loss, and that loss, by `sums`, a `Shifts`, from
-    `start` or zeros on.
+    `start` or zeros on; `usual` as in `lowest`.
     """
-    shifts, found = _newton_steps(sums, infimum, start)
+    shifts, found = _newton_steps(sums, infimum, start, usual)
     if not sums.loss.separable:
         return shifts, found[0]
     # Losses that are linear far out have no curvature there, and Newton steps end.
     for k in np.flatnonzero(_left_to_fall(*found)):
-        shifts[k] = lowest(sums.along(shifts, k), 0.0, infimum, shifts[k])[0]
+        shifts[k] = lowest(sums.along(shifts, k), 0.0, infimum, shifts[k], usual)[0]
         found = sums.at(shifts)
     return shifts, found[0]
 
@@ -66,14 +69,15 @@ def lowest_shifts(sums, infimum=-np.inf, start=None):
 def _left_to_fall(value, derivatives, matrix):
     """Along which shifts, (K,), a loss that is a sum over them would fall by more than rounding."""
     curvature = np.maximum(np.diag(matrix), FLAT)
-    return derivatives**2 > TIED * abs(value) * curvature
+    # Not as products, which overflow where offsets are far.
+    return np.abs(derivatives) / np.sqrt(curvature) > np.sqrt(TIED * abs(value))
 
 
-def _newton_steps(sums, infimum, start):
+def _newton_steps(sums, infimum, start, usual):
     """Shifts where Newton steps from `start` or zeros end, and what `sums` are there."""
     shifts = np.zeros(sums.n_predictions) if start is None else start
     value, derivatives, matrix = sums.at(shifts)
-    enough = infimum + ENOUGH * (value - infimum) if infimum > -np.inf else -np.inf
+    enough = infimum + ENOUGH * (min(value, usual) - infimum) if infimum > -np.inf else -np.inf
     for _ in range(MAX_STEPS):
         step = -_solve(matrix, derivatives)
         derivative, size = float(derivatives @ step), float(np.abs(derivatives).max())
