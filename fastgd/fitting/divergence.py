@@ -23,15 +23,15 @@ def reference(objective):
 
 
 def check_null_model(objective):
-    """Raise ValueError where offsets make the loss overflow whatever the intercept: beside an
-    infinite F0 nothing can be told.
+    """Raise ValueError where offsets make the loss overflow: beside an infinite F0 nothing can be
+    told.
     """
     F, offsets = objective, objective.samples.offsets
     if offsets.any() and not np.isfinite(F.null_value):
         raise ValueError(
-            f"{F.loss!r} overflows with offsets from {offsets.min():.3g} to {offsets.max():.3g}, "
-            "whatever the intercept: they are added to predictions, before the link; for exposures "
-            "give their logarithms, offset=np.log(exposure)"
+            f"{F.loss!r} overflows with offsets from {offsets.min():.3g} to {offsets.max():.3g}: "
+            "they are added to predictions, before the link; for exposures give their logarithms, "
+            "offset=np.log(exposure)"
         )
 
 
@@ -63,7 +63,9 @@ def still_grows(solver, history):
     if history["rate"][-1] < history["rate"][-3]:
         return False
     values, iterations = (np.array(history[key][-3:]) for key in ("objective", "iteration"))
-    if not reference(F) < values[2] or not values[2] >= DOUBLED * values[0] > 0.0:
+    if not reference(F) < values[2] or not values[2] >= DOUBLED * values[0]:
+        return False
+    if not values.min() > 0.0:  # on the way a loss without infimum was below the null model
         return False
     before, after = np.diff(np.log(values)) / np.diff(iterations)
     return before > 0.0 and after >= NO_SLOWER * before and scale(F) < values[2]

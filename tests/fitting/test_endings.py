@@ -184,6 +184,7 @@ def test_what_still_grows_above_the_constant_model_has_diverged():
         ([1, 2, 3], [4.0, 2.0, 8.0], False),
         ([1, 2, 3], [0.1, 0.2, 0.4], False),  # below the null model
         ([1, 2], [2.0, 8.0], False),
+        ([1, 2, 4], [1.0, -0.5, 3.0], False),  # no logarithm
     ],
 )
 def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, grows):
