@@ -26,9 +26,17 @@ class Scheduled(StepLength):
     """The rate of the schedule, nothing else."""
 
 
+# A row that counts more than once may go so many times as far: steps to a row's hyperplane
+# converge below 2 times.  The geometric mean of what 20 epochs leave, of 24 problems with weights,
+# with 1, 1.5 and no cap of the weighted step, with which one row of 1e9 among ones takes F to 1e55:
+# hinge 6.1, 4.6 and 5.3e-3, squared error 1.13, 0.95 and 0.92e-4, three other losses within 7 %.
+RELAXED = 1.5
+
+
 class Capped(StepLength):
     """The scheduled rate times the weight, but never beyond where the row's own loss would be its
-    infimum: (value - infimum) / (derivative^2 |x|^2).
+    infimum, (value - infimum) / (derivative^2 |x|^2), or `RELAXED` times as far where it counts
+    more.
 
     A Polyak step (Loizou et al., 2021, equation 5 with c = 1): no rate, however large, makes one
     row explode. `intercept_rate` is what the intercept adds to the squared norm. With `looks` 0 it
@@ -43,8 +51,9 @@ class Capped(StepLength):
     def multiple(self, rate, value, derivative, squared_norm, weight):
         change = derivative * (squared_norm + self.intercept_rate)
         above = max(value - self.infimum, 0.0)
-        if self.looks > 0.0 and rate * weight * abs(derivative) * abs(change) > above:
-            return above / change
+        most = above if weight <= 1.0 else min(weight, RELAXED) * above
+        if self.looks > 0.0 and rate * weight * abs(derivative) * abs(change) > most:
+            return most / change
         return rate * derivative * weight
 
     def uses_row(self):

@@ -10,7 +10,7 @@ from fastgd.penalties.separable import L1, L2, ElasticNet
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import Gd, Momentum, Nesterov
-from fastgd.rules.one_sample import Capped, Pa1, Pa2, Scheduled
+from fastgd.rules.one_sample import RELAXED, Capped, Pa1, Pa2, Scheduled
 from fastgd.solvers.stochastic import kernels as epochs
 from support import twins as reference
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
@@ -384,6 +384,18 @@ def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(
         numbers,
     )
     check((point, total, book), expected)
+
+
+@pytest.mark.parametrize(("weight", "beyond"), [(0.2, 1.0), (1.0, 1.0), (1.2, 1.2), (1e9, RELAXED)])
+def test_rows_that_are_alike_move_no_further_together_than_one(weight, beyond):
+    """Whatever the rate: a batch is their mean, and what each asks for is capped before."""
+    X, y, ones = np.full((4, 2), 3.0), np.full(4, 5.0), np.ones(4)
+    data = stored(X, "csr"), samples(y, weight * ones, 0.0 * ones), SquaredError()
+    point, total, book = np.zeros(3), np.zeros(3), np.zeros(2)
+    numbers = options(1e6, intercept_rate=0.0, average_from=3)
+    epochs.gd_epoch(*data, Capped(0.0), np.arange(4), 4, point, total, book, numbers)
+    # The Polyak step of half a square is half of the way.
+    np.testing.assert_allclose(X @ point[:2], 0.5 * beyond * y)
 
 
 @pytest.mark.parametrize(

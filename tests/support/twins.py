@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from fastgd.data.check_X import as_rows
 from fastgd.data.targets import WeightedSamples
+from fastgd.rules.one_sample import RELAXED
 from fastgd.runtime.fingerprint import is_ours
 
 
@@ -155,7 +156,7 @@ def step_length_capped(step_length, rate, value, derivative, squared_norm, weigh
     polyak = (value - step_length.infimum) / (
         derivative**2 * (squared_norm + step_length.intercept_rate)
     )
-    return min(rate * weight, polyak) * derivative
+    return min(rate * weight, polyak * min(max(weight, 1), RELAXED)) * derivative
 
 
 def step_length_pa1(step_length, rate, value, derivative, squared_norm, weight):
@@ -212,7 +213,7 @@ def gd_epoch(
         for i in rows:
             z = X[i] @ w + b + offsets[i]
             row = loss.value(z, y[i]), loss.derivative(z, y[i]), X[i] @ X[i]
-            amounts.append(amount_of(step_length, r, *row, weights[i] / len(rows)))
+            amounts.append(amount_of(step_length, r, *row, weights[i]) / len(rows))
         w = w * max(0.0, 1 - r * l2)
         for i, amount in zip(rows, amounts, strict=True):
             w = w - amount * X[i]

@@ -174,12 +174,13 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
             derivative = loss.derivative(prediction, target)
             if told:
                 lost += loss.value(prediction, target) + 0.5 * l2 * (scale * scale * squares)
-            weight = samples.weight(i) / (stop - first)
+            weight = samples.weight(i)
             if step_length.uses_row():
                 value, norm = loss.value(prediction, target), rows.squared_norm(i)
                 step = step_length.multiple(rate, value, derivative, norm, weight)
             else:
                 step = step_length.multiple(rate, 0.0, derivative, 0.0, weight)
+            step /= stop - first
             intercept_step += step
             steps[m - first] = step
         scale *= max(0.0, 1.0 - rate * l2)
