@@ -167,9 +167,7 @@ class CsvTable(TableFile):
     def __init__(self, path):
         self.path = path
         with naming(path):
-            line = open_quote(path)
-            if line is not None:
-                raise ValueError(f"{path}, line {line}: a quote is never closed; mend it")
+            self._refuse_open_quote()
             # A part holds a few rows at least.
             self._chunk = max(CSV_CHUNK, 4 * longest_line(path, 2))
         with naming(path), self._opened() as file:
@@ -212,6 +210,13 @@ class CsvTable(TableFile):
                         batch = batch.set_column(at, name, numbers)
                     yield batch
                     row += batch.num_rows
+        self._refuse_open_quote(unpack=True)
+
+    def _refuse_open_quote(self, unpack=False):
+        """Raise ValueError where the rest of the file would be read as one value."""
+        line = open_quote(self.path, unpack)
+        if line is not None:
+            raise ValueError(f"{self.path}, line {line}: a quote is never closed; mend it")
 
     def _type_of(self, name, kind):
         """What pyarrow is to read a column as: integers to predict as text, of which float64 would

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.readers import table_files, table_levels
+from fastgd.data.readers import files, table_files, table_levels
 from fastgd.data.readers.files import open_quote
 from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
 from fastgd.data.readers.table_files import PARQUET_CHUNK
@@ -466,6 +466,24 @@ def test_a_quote_that_is_never_closed(tmp_path, end, line):
     path = tmp_path / "rows.csv"
     path.write_text(f"y,x\n1,2\n{end}")
     assert open_quote(path) == line
+    packed = tmp_path / "rows.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert open_quote(packed) is None
+    assert open_quote(packed, unpack=True) == line
+
+
+def test_an_open_quote_of_a_packed_file(tmp_path, monkeypatch):
+    """The rest of the file was a value: 401 rows of 800."""
+    rows = [f'{k},"a\n""{k}"' for k in range(400)] + ['400,"'] + [f"{k},b" for k in range(401, 800)]
+    path = tmp_path / "rows.csv.bz2"
+    path.write_bytes(bz2.compress("\n".join(["y,x", *rows]).encode()))
+    source = from_parquet(path, target="y", format="csv")
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 802: a quote is never closed")):
+        list(source.blocks(1 << 20))
+    for chunk in (16, 100, 3000):
+        monkeypatch.setattr(files.whole_lines, "__defaults__", (chunk,))
+        files._open_quote.cache_clear()
+        assert open_quote(path, unpack=True) == 802
 
 
 def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
