@@ -171,60 +171,26 @@ class PathSearch(GDEstimator):
         base = self._base(random_state=seed)
         n_threads = count_threads(self.n_jobs)
         table = read()
-        X, y, weights, offset = table.X, table.y, table.weights, table.offset
+        X, y, weights = table.X, table.y, table.weights
         self._start_targets(y, base._components()[0])
         self._check_labels(y, weights)
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X if frame is None else frame, y, for_splits)
-        # scikit-learn's scorers ask for predictions alone, for which an array is enough.
-        reads_frame = frame is not None and not hasattr(scorer, "_score_func")
-        reads_frame = reads_frame and not isinstance(scorer, Explained)
         _check_scored(splits, for_scores.get("sample_weight"))
         bases = [
             base if ratio is None else self._base(random_state=seed, l1_ratio=ratio)
             for ratio in l1_ratios
         ]
-        if isinstance(alphas, int):
-            paths = [
-                alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows, offset=offset)
-                for one in bases
-            ]
-        else:
-            paths = [np.sort(alphas)[::-1]] * len(bases)
-        grids = np.array(paths)
-
-        def score(model, X_test, y_test, test) -> float:
-            if reads_frame:
-                X_test = _safe_indexing(frame, test)
-                model.feature_names_in_ = self.feature_names_in_
-            return _score(
-                scorer,
-                model,
-                X_test,
-                y_test,
-                {key: _part(v, test, y) for key, v in for_scores.items()},
-            )
-
-        left_out = self._leaves_one_out()
-        names = [
-            f"{'' if ratio is None else f'l1_ratio {ratio:g}, '}alpha {path[0]:.3g} to "
-            f"{path[-1]:.3g}"
-            for ratio, path in zip(l1_ratios, grids, strict=True)
-        ]
+        grids = _grids(bases, alphas, table, n_threads)
+        score = self._score_of_part(scorer, frame, y, for_scores)
+        names = [_name_of_path(*pair) for pair in zip(l1_ratios, grids, strict=True)]
         progress = SearchProgress(self.verbose, grids.size * len(splits), names, len(splits))
         with progress:
-            scores = score_paths(bases, grids, table, splits, score, n_threads, progress, left_out)
-        p, k = choose(scores, self.one_standard_error)
-        if not np.isfinite(scores).all():
-            warn_at_call(_not_finite(scores), UserWarning)
-        end = end_of_grid(grids[p], scores[p].mean(axis=1), k, isinstance(alphas, int))
-        if end:
-            warn_at_call(end, UserWarning)
-        several = self.l1_ratios is not None
-        self.alphas_: np.ndarray = grids if several else grids[0]
-        self.scores_: np.ndarray = scores if several else scores[0]
+            scores = score_paths(
+                bases, grids, table, splits, score, n_threads, progress, self._leaves_one_out()
+            )
+        p, k = self._choose(grids, scores, isinstance(alphas, int))
         shares = bases[p]._base_penalty().shares
-        self.alpha_ = float(grids[p, k])
         self.l1_ratio_ = None if shares is None else float(shares[0])
         progress.chosen(self.alpha_, l1_ratios[p], float(scores[p, k].mean()))
 
@@ -233,6 +199,39 @@ class PathSearch(GDEstimator):
 
         self._refit(begun, l1_ratios[p])
         return self
+
+    def _score_of_part(self, scorer, frame, y, for_scores):
+        """A function that scores a model on the rows `test`, of which it is given X and y; `frame`
+        is X where that has named columns.
+        """
+        # scikit-learn's scorers ask for predictions alone, for which an array is enough.
+        reads_frame = frame is not None and not hasattr(scorer, "_score_func")
+        reads_frame = reads_frame and not isinstance(scorer, Explained)
+
+        def score(model, X_test, y_test, test) -> float:
+            if reads_frame:
+                X_test = _safe_indexing(frame, test)
+                model.feature_names_in_ = self.feature_names_in_
+            more = {key: _part(v, test, y) for key, v in for_scores.items()}
+            return _score(scorer, model, X_test, y_test, more)
+
+        return score
+
+    def _choose(self, grids, scores, made):
+        """Keep grids and scores, and what was chosen: its path and its place there. A score that is
+        no number, and an end of the grid, are told; the grid was given, or `made` by its size.
+        """
+        p, k = choose(scores, self.one_standard_error)
+        if not np.isfinite(scores).all():
+            warn_at_call(_not_finite(scores), UserWarning)
+        end = end_of_grid(grids[p], scores[p].mean(axis=1), k, made)
+        if end:
+            warn_at_call(end, UserWarning)
+        several = self.l1_ratios is not None
+        self.alphas_: np.ndarray = grids if several else grids[0]
+        self.scores_: np.ndarray = scores if several else scores[0]
+        self.alpha_ = float(grids[p, k])
+        return p, k
 
     @available_if(_sees_rows_once)
     def partial_fit(self, X, y):
@@ -456,6 +455,19 @@ def _check_scored(splits, weights):
                 f"fold {f} of cv scores {test.size} rows that all have weight 0; give it rows with "
                 "a positive weight, by a splitter that shuffles, or leave rows of weight 0 out"
             )
+
+
+def _grids(bases, alphas, table, n_threads):
+    """The alphas of each estimator, from the greatest, (n_estimators, n_alphas)."""
+    if not isinstance(alphas, int):
+        return np.array([np.sort(alphas)[::-1]] * len(bases))
+    own = table.X, table.y, alphas, table.weights, n_threads
+    return np.array([alpha_grid(one, *own, rows=table.rows, offset=table.offset) for one in bases])
+
+
+def _name_of_path(ratio, path):
+    before = "" if ratio is None else f"l1_ratio {ratio:g}, "
+    return f"{before}alpha {path[0]:.3g} to {path[-1]:.3g}"
 
 
 def _start_of_refit(base, alphas, table, n_threads):
