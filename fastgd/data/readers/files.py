@@ -23,6 +23,10 @@ TAIL = 1 << 20
 # It looks back from the quote, which is found at 4 GB/s; from the place before it at 0.1.
 REST = re.compile(rb'[^"]*(?:""[^"]*)*("?)')
 QUOTED = re.compile(rb'"(?<![^,\r\n]")' + REST.pattern)
+QUOTE = ord('"')
+LIMITS = np.isin(np.arange(256), list(b",\r\n"))
+# What follows a value; pyarrow lets anything.
+ENDS = re.compile(rb"[ \t]*[,\r\n]")
 PACKED: dict[str, Callable] = {".gz": gzip.open, ".bz2": bz2.open}
 
 
@@ -91,32 +95,56 @@ def longest_line(path: Path, n_lines: int) -> int:
         return max(len(lines.readline()) for _ in range(n_lines))
 
 
-def open_quote(path: Path, unpack: bool = False) -> int | None:
-    """The line, from 1 on, of a quote that begins the last quoted value of a CSV file and is never
-    closed, or None. A packed file is read for it where `unpack` says so, else it has none.
+def open_quote(path: Path, whole: bool = False) -> int | None:
+    """The line, from 1 on, of a quote of a CSV file that is never closed, or within a value of a
+    later line, or None: by the end of the file, in which it may be the last one, or the `whole`
+    file, unpacked.
     """
-    if path.suffix.lower() not in PACKED:
+    if not whole and path.suffix.lower() not in PACKED:
         with open(path, "rb") as file:
             file.seek(max(path.stat().st_size - TAIL, 0))
             before, quote, _ = (NEWLINE + file.read()).rpartition(b'"')
         # It begins a value, or ends one whose last character this is: all quotes before it tell.
-        unpack = bool(quote) and before[-1:] in b",\r\n"
-    return _open_quote(path, *marks_of([path])) if unpack else None
+        whole = bool(quote) and before[-1:] in b",\r\n"
+    return _open_quote(path, *marks_of([path])) if whole else None
 
 
 @functools.cache
 def _open_quote(path, mark):
-    """The same of a file, read once while it has this mark."""
+    """The same of a whole file, read once while it has this mark."""
     opened, line = None, 1
     for part in whole_lines(path):
         text, first = part.tobytes(), 0
+        if not opened and _are_closed(part):
+            line += text.count(NEWLINE)
+            continue
         if opened:
             rest = cast(re.Match, REST.match(text))  # of nothing, at least
-            opened, first = (None, rest.end()) if rest[1] else (opened, len(text))
+            if not rest[1]:
+                line += text.count(NEWLINE)
+                continue
+            first = rest.end()
+            if not ENDS.match(text, first):
+                return opened
+            opened = None
         for value in QUOTED.finditer(text, first):
-            opened = None if value[1] else line + text.count(NEWLINE, 0, value.start())
+            several = NEWLINE in value[0]
+            if not value[1] or (several and not ENDS.match(text, value.end())):
+                opened = line + text.count(NEWLINE, 0, value.start())
+                if value[1]:
+                    return opened
         line += text.count(NEWLINE)
     return opened
+
+
+def _are_closed(part):
+    """Whether each other quote begins a value and the next one ends it, as most do: 0.06 s of
+    2,400,000 values, where a look at each took 0.9.
+    """
+    quotes = np.flatnonzero(part == QUOTE)
+    # Before the first byte is the end of a line, as the last byte is.
+    before, after = part[quotes[::2] - 1], part[quotes[1::2] + 1]
+    return quotes.size % 2 == 0 and LIMITS[before].all() and LIMITS[after].all()
 
 
 def _opened(path):

@@ -210,13 +210,17 @@ class CsvTable(TableFile):
                         batch = batch.set_column(at, name, numbers)
                     yield batch
                     row += batch.num_rows
-        self._refuse_open_quote(unpack=True)
+        # In a column of numbers it is none.
+        if Kind.TEXT in self.kinds.values():
+            self._refuse_open_quote(whole=True)
 
-    def _refuse_open_quote(self, unpack=False):
-        """Raise ValueError where the rest of the file would be read as one value."""
-        line = open_quote(self.path, unpack)
+    def _refuse_open_quote(self, whole=False):
+        """Raise ValueError where rows would be read as one value."""
+        line = open_quote(self.path, whole)
         if line is not None:
-            raise ValueError(f"{self.path}, line {line}: a quote is never closed; mend it")
+            raise ValueError(
+                f"{self.path}, line {line}: a quote is not closed where its value ends; mend it"
+            )
 
     def _type_of(self, name, kind):
         """What pyarrow is to read a column as: integers to predict as text, of which float64 would

@@ -469,7 +469,35 @@ def test_a_quote_that_is_never_closed(tmp_path, end, line):
     packed = tmp_path / "rows.csv.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert open_quote(packed) is None
-    assert open_quote(packed, unpack=True) == line
+    assert open_quote(packed, whole=True) == line
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (['3,"b', '4,"c"', "5,d"], 3),
+        (['3,"', '4,"c"', "5,d"], 3),
+        (['3,"e"', '4,"', '5,"d"'], 4),
+        (['3,"b', "4,c", '5,"d"'], 3),
+        (['3,"b', '4""c"', '"5",d'], None),
+        (['3,"b', '4,c" ', '"5",d'], None),
+        (['3,"b"c', '4,"d"'], None),
+        (['3,b" c', '4,"d"'], None),
+    ],
+)
+@pytest.mark.parametrize("chunk", [16, 1 << 18])
+def test_a_quote_that_is_closed_by_that_of_a_later_value(tmp_path, monkeypatch, rows, line, chunk):
+    """Rows were lost: '\\n4,c"' was a value."""
+    monkeypatch.setattr(files.whole_lines, "__defaults__", (chunk,))
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["y,x", "1,a", *rows, ""]))
+    assert open_quote(path, whole=True) == line
+    source = from_parquet(path, target="y", format="csv")
+    if line is None:
+        list(source.blocks(1 << 20))
+        return
+    with pytest.raises(ValueError, match=f"line {line}: a quote is not closed where its value"):
+        list(source.blocks(1 << 20))
 
 
 def test_an_open_quote_of_a_packed_file(tmp_path, monkeypatch):
@@ -478,12 +506,12 @@ def test_an_open_quote_of_a_packed_file(tmp_path, monkeypatch):
     path = tmp_path / "rows.csv.bz2"
     path.write_bytes(bz2.compress("\n".join(["y,x", *rows]).encode()))
     source = from_parquet(path, target="y", format="csv")
-    with pytest.raises(ValueError, match=re.escape(f"{path}, line 802: a quote is never closed")):
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 802: a quote is not closed")):
         list(source.blocks(1 << 20))
     for chunk in (16, 100, 3000):
         monkeypatch.setattr(files.whole_lines, "__defaults__", (chunk,))
         files._open_quote.cache_clear()
-        assert open_quote(path, unpack=True) == 802
+        assert open_quote(path, whole=True) == 802
 
 
 def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
@@ -502,7 +530,7 @@ def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
         ("y,x\n1,2\n3\n", "Row #3: Expected 2 columns, got 1"),
         ("y,x\n1,2\n3,4,5\n", "Row #3: Expected 2 columns, got 3"),
         ("y,x,x\n1,2,3\n", "has several columns 'x'"),
-        ('y,x\n1,"a"\n2,"b\n3,c\n', "line 3: a quote is never closed"),
+        ('y,x\n1,"a"\n2,"b\n3,c\n', "line 3: a quote is not closed"),
         ("y,x\n1,2020-01-01\n", r"column 'x' holds neither numbers nor text \(date32"),
         ("y,x\n1,\n2,\n", r"row 0 .*: column 'x' has no value"),
     ],
