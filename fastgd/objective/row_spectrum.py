@@ -48,7 +48,7 @@ def _row_spectrum(objective):
     if length == 0.0:
         return np.ones(1)
     values = _ritz_values_of(sample, F.fit_intercept) / length
-    if n_rows < F.n_active:
+    if 1 < n_rows < F.n_active:  # one row does not tell how values grow
         half = _ritz_values_of(sample[::2], F.fit_intercept) / length
         values = _grown(values, half, n_rows / len(range(0, n_rows, 2)), F.n_active / n_rows)
     least = min(measured_once(F, row_freedom).least(F.n_active), 1.0)
