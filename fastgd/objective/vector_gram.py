@@ -49,7 +49,7 @@ def _formed_sum(part, v):
     cuts = coarser(F.range_cuts, most)
     matrices: list = [None] * (cuts.size - 1)
     vector_map = VectorMap(F)
-    length = max(MIN_ROWS, VALUES // height)
+    length = max(MIN_ROWS, VALUES // max(height, 1))  # 0 where there is one class
 
     def work(first, last):
         for b in range(first, last):

@@ -76,3 +76,10 @@ def test_common_shifts_get_curvature_and_nothing_else_does(alpha):
     across = rng.standard_normal((5, 3))
     across -= across.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(held @ across.ravel(), matrix @ across.ravel(), atol=1e-13)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+def test_one_class_has_no_curvature(storage):
+    """It ended in a division by zero."""
+    F = Objective(Multinomial(), storage(np.ones((4, 2))), np.zeros(4), alpha=0.5)
+    np.testing.assert_array_equal(F.curvature_matrix(F.start()), np.diag([0.5, 0.5, 0.0]))
