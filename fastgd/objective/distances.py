@@ -40,7 +40,7 @@ def unit(value, null_value, infimum=0.0, bound=0.0):
     (1.0, 0.0002, 5.0)
     """
     if infimum == -np.inf:
-        return max(null_value - value, UNKNOWN * abs(null_value))
+        return max(null_value - value, UNKNOWN * abs(null_value), NOTHING)
     return max(value - bound - infimum, KNOWN * (null_value - infimum), NOTHING)
 
 

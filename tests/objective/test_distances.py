@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.losses.deviances import Gamma, NegativeBinomial, Poisson, Tweedie
-from fastgd.objective.distances import FEW_ROWS, curvature_about
+from fastgd.objective.distances import FEW_ROWS, curvature_about, unit
 from fastgd.objective.objective import Objective
 
 LOSSES = [Poisson(), Gamma(), Tweedie(1.5), Tweedie(2.5), NegativeBinomial(2.0)]
@@ -43,3 +43,8 @@ def test_rows_as_blocks_of_a_pass_are_rows_one_by_one(loss, weighted, storage):
 def test_what_overflows_says_nothing():
     F = Objective(Poisson(), np.ones((4, 1)), [0.0, 1.0, 2.0, 3.0], n_jobs=1)
     assert curvature_about(F, 1e4) == 1.0
+
+
+def test_there_is_a_unit_where_columns_gain_nothing_of_nothing():
+    assert unit(0.0, 0.0, infimum=-np.inf) > 0.0
+    assert unit(0.0, 0.0) > 0.0
