@@ -91,7 +91,7 @@ def redundant_columns(objective, linear_map, rows, free=None):
     for j in rest:
         direction, target = np.zeros(F.size), matrix[j, kept]
         direction[j] = -1.0
-        for _ in range(REFINEMENTS):
+        for more in reversed(range(REFINEMENTS)):
             direction[kept] += lapack.dpotrs(lower, target / scale, lower=1)[0] / scale
             left = linear_map.matvec(np.ascontiguousarray(direction[:d])) + (
                 direction[d] if F.fit_intercept else 0.0
@@ -99,8 +99,10 @@ def redundant_columns(objective, linear_map, rows, free=None):
             terms = np.abs(direction) @ largest[: F.size]
             terms += F.rows.taken_away(direction[:d, None])[0]
             most = float(np.abs(left[weights > 0.0]).max())
-            if most <= ROUNDING * float(terms):
+            close = most <= ROUNDING * float(terms)
+            if close:
                 found.append((j, direction, most))
+            if close or more == 0:
                 break
             residuals = -weights * left / F.n_active
             target = np.append(linear_map.rmatvec(residuals), residuals.sum())[kept]

@@ -46,6 +46,27 @@ def test_redundant_columns_are_those_that_the_others_make_up():
     assert redundant_columns(F, LinearMap(F), np.full(60, True)).columns.size == 0
 
 
+def test_the_last_look_at_a_column_reads_the_rows_once():
+    class Counting(LinearMap):
+        looks, sums = 0, 0
+
+        def matvec(self, coef):
+            self.looks += 1
+            return super().matvec(coef)
+
+        def rmatvec(self, *given):
+            self.sums += 1
+            return super().rmatvec(*given)
+
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    X[:, 2] = X[:, 1] * (1.0 + 1e-9 * rng.standard_normal(60))
+    F = Objective("quantile", X, X[:, 0])
+    linear_map = Counting(F)
+    assert redundant_columns(F, linear_map, np.full(60, True)).columns.size == 0
+    assert (linear_map.looks, linear_map.sums) == (3, 2)
+
+
 @pytest.mark.parametrize("loss", with_jit(KNOWN[:3], KNOWN), ids=lambda loss: loss.name)
 @pytest.mark.parametrize("penalty", [None, "l1"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
