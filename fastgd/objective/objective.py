@@ -30,6 +30,7 @@ from fastgd.objective.moment_sums import (
     moment_sums,
     moments_of,
 )
+from fastgd.objective.scalar import Curvatures
 from fastgd.objective.subset import on_block
 from fastgd.objective.survey import survey
 from fastgd.objective.vector import outputs_of
@@ -413,7 +414,8 @@ class Objective:
 
     def product_at(self, v):
         """`hessian_product` at `v` for many p: where one prediction is made, what rows need is
-        kept, for half a pass.
+        kept, for half a pass.  Of a loss that is not convex it is what steps of Newton's method
+        take, as `curvature_matrix`.
 
         Parameters
         ----------
@@ -424,9 +426,17 @@ class Objective:
         callable
             Function p -> `hessian_product(v, p)`.
         """
-        if not self.rows.in_memory:  # both halves of a product in one reading
-            return functools.partial(self.hessian_product, v)
-        return self.outputs.product_at(self, v)
+        if self.rows.in_memory:
+            return self.outputs.product_at(self, v)
+        # Both halves of a product in one reading.
+        exact = self.vector or self.loss.convex
+        return functools.partial(self.hessian_product if exact else self._step_product, v)
+
+    def _step_product(self, v, p):
+        """`hessian_product` by the `step_curvature` of the loss."""
+        product, n_coef = self.added(_step_product, v, p), self._n_coef
+        product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
+        return product
 
     def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
         """Mean loss, without the penalty, and its gradient at `v`: one pass.
@@ -796,6 +806,11 @@ def _expansion(part, coef, intercept, floor):
 def _curvature_product(part, at, along):
     """Second derivative of the losses of a part at `at` times `along`."""
     return _added(part.outputs.curvature_product(part, at, along))
+
+
+def _step_product(part, v, p):
+    """The same of the mean loss, by its `step_curvature`."""
+    return Curvatures(part, v).of_rows(p)
 
 
 def _moments_of_part(part):

@@ -93,7 +93,8 @@ class OnePrediction:
 
 
 class Curvatures:
-    """Second derivative of an objective at `v`, for products: what each row needs is kept.
+    """Second derivative of an objective at `v`, for products: what each row needs is kept.  Of a
+    loss that is not convex it is by its `step_curvature`.
 
     Parameters
     ----------
@@ -112,12 +113,17 @@ class Curvatures:
 
     def times(self, p):
         """H @ p, (size,): one pass."""
+        n_coef, product = self.objective.n_features, self.of_rows(p)
+        product[:n_coef] += self.penalty(p[:n_coef])
+        return product
+
+    def of_rows(self, p):
+        """`times` without the penalty, of the rows of a part."""
         F = self.objective
         coef, intercept = F.split(p)
         changes = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
         product = np.empty(F.size)
         self.linear_map.rmatvec(changes, product[: F.n_features])
-        product[: F.n_features] += self.penalty(coef)
         if F.fit_intercept:
             product[-1] = changes.sum()
         return product

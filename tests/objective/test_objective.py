@@ -5,8 +5,10 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
+from fastgd import from_chunks
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
+from fastgd.losses.deviances import InverseGaussian
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.penalties.base import Penalty
@@ -392,3 +394,20 @@ def test_columns_are_nowhere_larger_than_told_with_moments_and_without(storage):
     np.testing.assert_allclose(F.largest(), np.linalg.norm(X, axis=0), rtol=1e-13)
     F.moments()
     np.testing.assert_array_equal(F.largest(), np.abs(X).max(axis=0))
+
+
+@pytest.mark.parametrize("loss", [InverseGaussian(), LogLoss()], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_products_for_steps_are_those_of_the_matrix_in_memory_and_from_blocks(loss, fit_intercept):
+    """From blocks those of a loss that is not convex were by its second derivative, below 0."""
+    rng = np.random.default_rng(0)
+    X, offset = rng.standard_normal((9, 2)), rng.standard_normal(9)
+    y = np.sign(X[:, 0]) if loss.classification else rng.gamma(1.0, 2.0, 9)
+    parts = [(X[own], y[own], None, offset[own]) for own in (slice(5), slice(5, 9))]
+    options = {"alpha": 0.1, "fit_intercept": fit_intercept}
+    blocks = Objective(loss, from_chunks(lambda: parts), **options)
+    whole = Objective(loss, X, y, offset=offset, **options)
+    v, p = rng.standard_normal((2, whole.size))
+    expected = whole.curvature_matrix(v) @ p
+    np.testing.assert_allclose(whole.product_at(v)(p), expected, rtol=1e-12)
+    np.testing.assert_allclose(blocks.product_at(v)(p), expected, rtol=1e-12)
