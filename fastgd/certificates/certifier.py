@@ -105,7 +105,7 @@ class Certifier:
         if doubt is None:
             allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, F.null_value, F.loss.infimum)
             with np.errstate(all="ignore"):
-                doubt = value_rounding(F, v, value, allowed, gradient if F.loss_smooth else None)
+                doubt = value_rounding(F, v, value, allowed, gradient if F.loss.smooth else None)
         # A sum of 4,000 products is wrong by more than a few units of them: where F is next to
         # nothing beside F0, so are claims below a unit of rounding.
         doubt = max(doubt, EPS * unit(value, F.null_value, F.loss.infimum))

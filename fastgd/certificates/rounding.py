@@ -31,8 +31,9 @@ def value_rounding(F, v, value, enough, gradient=None):
     """
     if F.null_value == F.loss.infimum and is_exact(F, v):
         return 0.0
-    curvature = curvature_unit(F) if F.loss_smooth else 0.0
-    derivative = derivative_size(F, value, curvature) if F.loss_smooth else largest_derivative(F)
+    smooth = F.loss.smooth
+    curvature = curvature_unit(F) if smooth else 0.0
+    derivative = derivative_size(F, value, curvature) if smooth else largest_derivative(F)
 
     def wrong(prediction):
         return prediction * (derivative + curvature * prediction)

@@ -278,11 +278,13 @@ class Objective:
     @property
     def smooth(self):
         """Whether loss and penalty have continuous derivatives."""
-        return self.loss_smooth and self.term.smooth
+        return self.loss.smooth and self.term.smooth
 
     @property
     def loss_smooth(self):
-        """Whether the loss has a continuous derivative."""
+        """Whether the loss has a continuous derivative, for those who choose a solver: those for
+        several predictions do not tell losses apart.
+        """
         return self.outputs.smooth
 
     @property

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd.certificates.rounding import value_rounding
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
-from fastgd.losses.regression import Huber, SquaredError
+from fastgd.losses.regression import Huber, Quantile, SquaredError
 from fastgd.objective.distances import derivative_size
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
@@ -98,6 +99,18 @@ def test_the_null_model_and_the_scale_of_targets():
     assert one.outputs.target_variance(np.array([1.0, 3.0])) == 1.0
     assert several.outputs.target_variance(np.array([[1.0], [3.0]])) == 0.0
     assert OnePrediction(LogLoss()).target_variance(np.array([-1.0, 1.0])) == 0.0
+
+
+def test_kinks_of_several_targets_are_kinks():
+    """Their F was told to be smooth, and to round by less than that of each target."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 2)) + 1e6, rng.standard_normal((20, 1))
+    alone = Objective(Quantile(0.5), X, y[:, 0])
+    both = Objective(EachTarget(Quantile(0.5)), X, y)
+    assert not both.smooth
+    v = np.array([1e-6, -1e-6, 0.0])
+    rounded = [value_rounding(F, v, F.value(v), 0.0) for F in (alone, both)]
+    assert rounded[1] == pytest.approx(rounded[0])
 
 
 @pytest.mark.parametrize("epsilon", [1e-3, 1.35])
