@@ -24,6 +24,7 @@ from fastgd.losses.exponentials import (
     log_below_tangent,
     log_of,
 )
+from fastgd.losses.regression import SquaredError
 from fastgd.runtime.component import python_only
 from fastgd.runtime.in_words import require_positive
 from fastgd.runtime.jit import callee
@@ -307,8 +308,12 @@ class Tweedie(Loss):
 
     @python_only
     def log_likelihood(self, predictions, targets, weights, dispersion):
-        """NaN: between the powers 1 and 2 the density has no closed form."""
-        return np.nan
+        """Of the powers 0, 2 and 3 that of the loss that they are; NaN for others, whose density
+        has no closed form, as counts have none of a dispersion that is estimated.
+        """
+        known = {0.0: SquaredError, 2.0: Gamma, 3.0: InverseGaussian}.get(self.power)
+        given = predictions, targets, weights, dispersion
+        return np.nan if known is None else known().log_likelihood(*given)
 
 
 @public

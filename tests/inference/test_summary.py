@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import scipy.stats
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from fastgd import GDClassifier, GDRegressor
+from fastgd import GDClassifier, GDRegressor, Tweedie
 from fastgd.estimators.reports import standard_deviations
 
 X, Y = load_diabetes(return_X_y=True)
@@ -147,6 +147,19 @@ def test_losses_with_a_log_link(loss):
     np.testing.assert_allclose(
         found.deviance_explained, model.score(X, y, sample_weight=WEIGHTS), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("power", [0.0, 2.0, 3.0])
+@pytest.mark.parametrize("weights", ["counts", "precision"])
+def test_powers_with_a_density_have_its_likelihood(power, weights):
+    name = {0.0: "squared_error", 2.0: "gamma", 3.0: "inverse_gaussian"}[power]
+    given = {"sample_weight": WEIGHTS}
+    found, expected = (
+        GDRegressor(loss, alpha=0.0, **EXACT).fit(X, Y, **given) for loss in (Tweedie(power), name)
+    )
+    found, expected = (one.summary(X, Y, **given, weights=weights) for one in (found, expected))
+    assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-8)
+    assert found.aic == pytest.approx(expected.aic, rel=1e-8)
 
 
 SHARES = np.round(10.0 * Y / (1.0 + Y)) / 10.0
