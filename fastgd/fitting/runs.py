@@ -142,17 +142,18 @@ def target_objectives(task, samples):
     """
     inner = task.n_threads if len(samples) == 1 or not task.rows.in_memory else 1
 
-    def bare(k):
+    def bare(k, n_nonzeros=None):
         problem = task.loss, task.rows, samples[k], task.penalty
-        return Objective.of(*problem, task.alpha, task.fit_intercept, inner)
+        return Objective.of(*problem, task.alpha, task.fit_intercept, inner, n_nonzeros)
 
     if len(samples) == 1:
         return bare
     # Of rows and weights, which all share.
-    moments = bare(0).moments()
+    first = bare(0)
+    moments, n_nonzeros = first.moments(), first.n_nonzeros
 
     def objective_of(k):
-        objective = bare(k)
+        objective = bare(k, n_nonzeros)
         objective.take_moments(moments)
         return objective
 

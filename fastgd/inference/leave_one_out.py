@@ -207,7 +207,8 @@ def _refitted(objective, v, row):
     weights[row] = 0.0
     weights /= weights[weights > 0.0].mean()
     samples = WeightedSamples(F.samples.targets, weights, F.samples.offsets)
-    G = F.of(F.loss, F.rows, samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
+    problem = F.loss, F.rows, samples, F.penalty, F.alpha
+    G = F.of(*problem, F.fit_intercept, F.n_threads, F.n_nonzeros)
     value, gradient = G.value_and_gradient(v)
     for _ in range(MAX_STEPS):
         matrix = G.curvature_matrix(v)

@@ -91,15 +91,15 @@ class PathFits:
         self._runs: list = [None] * len(self.samples)
         self._newton: list = [None] * len(self.samples)
         self._known: list = [None] * len(self.samples)
-        self._moments = None
+        self._moments = self._n_nonzeros = None
 
     def objective(self, samples, alpha, known=None):
         """The objective of one target; `known` is what an earlier one has measured."""
         task = self.task
         n_threads = self.n_threads if self._target_threads() == 1 else 1
-        objective = Objective.of(
-            task.loss, task.rows, samples, task.penalty, alpha, task.fit_intercept, n_threads
-        )
+        problem = task.loss, task.rows, samples, task.penalty, alpha
+        objective = Objective.of(*problem, task.fit_intercept, n_threads, self._n_nonzeros)
+        self._n_nonzeros = objective.n_nonzeros
         if known is not None:
             objective.take_known(known)
         elif self._moments is not None:

@@ -169,15 +169,18 @@ class Objective:
         self._set(loss, rows, samples, penalty, alpha, fit_intercept, count_threads(n_jobs))
 
     @classmethod
-    def of(cls, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
+    def of(cls, loss, rows, samples, penalty, alpha, fit_intercept, n_threads, n_nonzeros=None):
         """Objective of parts that are already checked: how the estimators, and one-vs-rest,
         share one X.
+
+        Another one of the same rows knows their `n_nonzeros`: to count them in a wide dense X takes
+        a pass.
         """
         self = cls.__new__(cls)
-        self._set(loss, rows, samples, penalty, alpha, fit_intercept, n_threads)
+        self._set(loss, rows, samples, penalty, alpha, fit_intercept, n_threads, n_nonzeros)
         return self
 
-    def _set(self, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
+    def _set(self, loss, rows, samples, penalty, alpha, fit_intercept, n_threads, n_nonzeros=None):
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
@@ -188,10 +191,11 @@ class Objective:
         self.n_active = samples.n_active()
         self.meter = Meter()
         # What follows from the size of the data must not tell dense from CSR rows.
-        narrow = self.n_features <= NARROW
-        self.n_nonzeros = (
-            self.n_samples * self.n_features if narrow else count_nonzeros(rows, n_threads)
-        )
+        if n_nonzeros is None:
+            narrow = self.n_features <= NARROW
+            every = self.n_samples * self.n_features
+            n_nonzeros = every if narrow else count_nonzeros(rows, n_threads)
+        self.n_nonzeros = n_nonzeros
         self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
         self.range_cuts = np.arange(self.cuts.size)

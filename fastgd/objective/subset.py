@@ -128,7 +128,9 @@ def on_columns(objective, chosen):
 
 
 def _other(F, rows, samples, alpha, share):
-    other = F.of(F.loss, rows, samples, F.penalty, alpha, F.fit_intercept, F.n_threads)
+    known = F.n_nonzeros if rows is F.rows else None
+    problem = F.loss, rows, samples, F.penalty, alpha
+    other = F.of(*problem, F.fit_intercept, F.n_threads, known)
     other.meter = Meter(F.meter, share)
     return other
 

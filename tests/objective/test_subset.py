@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd import GDRegressor, GDRegressorCV
+from fastgd.objective.blocks import count_nonzeros
 from fastgd.objective.objective import Objective
 from fastgd.objective.subset import on_columns, on_groups, on_rows, represent, reweighted
 
@@ -78,3 +80,29 @@ def test_rows_of_next_to_no_weight_stand_for_none():
     assert not represent(F, np.array([[0, 16]]))
     assert represent(F, np.array([[0, 24]]))
     assert represent(F, np.array([[0, 100]]))
+
+
+def test_nonzeros_of_the_same_rows_are_counted_once(monkeypatch):
+    """For each target, alpha and set of weights they were counted anew: a pass over a wide X."""
+    counted = []
+
+    def counting(rows, n_threads):
+        counted.append(rows.shape())
+        return count_nonzeros(rows, n_threads)
+
+    monkeypatch.setattr("fastgd.objective.objective.count_nonzeros", counting)
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((30, 150)), rng.standard_normal((30, 3))
+    F = Objective("squared_error", X, Y[:, 0])
+    assert reweighted(F, np.arange(30.0), 0.3).n_nonzeros == F.n_nonzeros
+    assert counted == [(30, 150)]
+    counted.clear()
+    GDRegressor("huber").fit(X, Y)
+    assert counted == [(30, 150)]
+    counted.clear()
+    GDRegressorCV(alphas=[1.0, 0.1], cv=2).fit(X, Y)
+    assert len(counted) == 3  # two folds and the whole
+    model = GDRegressor(alpha=1.0).fit(X, Y[:, 0])
+    counted.clear()
+    model.summary(X, Y[:, 0], covariance="HC0")
+    assert counted == [(30, 150)]
