@@ -14,6 +14,8 @@ from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
 MAX_STEPS = 100
 MAX_HALVINGS = 40
+# Offsets of 600 before a logarithm took 2 targets 8 rounds.
+MAX_ROUNDS = 20
 # Curvature of a shift below this share of the greatest is none: alike shifts of all predictions
 # change nothing under a softmax.
 FLAT = 1e-12
@@ -60,9 +62,17 @@ def lowest_shifts(sums, infimum=-np.inf, start=None, usual=np.inf):
     if not sums.loss.separable:
         return shifts, found[0]
     # Losses that are linear far out have no curvature there, and Newton steps end.
-    for k in np.flatnonzero(_left_to_fall(*found)):
-        shifts[k] = lowest(sums.along(shifts, k), 0.0, infimum, shifts[k], usual)[0]
-        found = sums.at(shifts)
+    # The steepest first: beside its loss what others have left may be rounding, until the next
+    # round, as long as rounds bring more than that.
+    before = np.inf
+    for _ in range(MAX_ROUNDS):
+        left = np.flatnonzero(_left_to_fall(*found))
+        if not left.size or before - found[0] <= TIED * abs(found[0]):
+            break
+        before = found[0]
+        for k in left[np.argsort(-np.abs(found[1][left]), kind="stable")]:
+            shifts[k] = lowest(sums.along(shifts, k), 0.0, infimum, shifts[k], usual)[0]
+            found = sums.at(shifts)
     return shifts, found[0]
 
 

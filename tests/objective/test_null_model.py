@@ -116,10 +116,8 @@ def test_far_offsets_do_not_end_the_search(loss, far):
         best = np.logaddexp.reduce(np.log(y) - offset) - np.log(40)
     F = Objective(loss, np.zeros((40, 1)), y, offset=offset)
     assert null_model(F)[0] == pytest.approx(best, rel=1e-9)
-    if far > 50.0:  # of several targets the losses of the others hide what one has left
-        return
     both = Objective(EachTarget(loss), np.zeros((40, 1)), np.stack([y, 2.0 * y], 1), offset=offset)
-    np.testing.assert_allclose(null_model(both)[0], [best, best + np.log(2.0)], rtol=1e-9)
+    np.testing.assert_allclose(null_model(both)[0], [best, best + np.log(2.0)], rtol=1e-7)
 
 
 def test_a_loss_that_overflows_is_an_end_of_the_bracket():
