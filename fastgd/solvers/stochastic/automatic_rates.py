@@ -53,10 +53,6 @@ GROWN = 2.0
 # of the next rows after one pass over 569 rows of 30 heavy-tailed columns (12 orders; gd): 0.277
 # where nothing is shortened, 0.290 with 2, 0.297 with 1.
 BEYOND = 2.0
-# Values after which a column that was 0 in the first chunk has a scale of its own. By the first
-# value alone, which may be next to 0, errors of rare normal columns (1 % of the rows, 10,000 rows,
-# Adagrad, chunks of 20, three seeds) were 0.124, 0.010 and 0.018, as against 0.012, 0.010, 0.010.
-SETTLED = 8
 # Rows of a later chunk that are looked at for larger values.
 LOOKED_AT = 64
 
@@ -66,7 +62,7 @@ def is_power(epoch):
     return epoch & (epoch - 1) == 0
 
 
-@shaped(scales="d", counts="d", largest="d")
+@shaped(scales="d")
 class RateTuning(NamedTuple):
     """What automatic rates know of the data: measured once and never changed, so that copies of a
     state share it.
@@ -86,10 +82,6 @@ class RateTuning(NamedTuple):
         domain, as counts of 0 are.
     longest : float
         The greatest s (|x|^2 + what an intercept adds) of a row.
-    counts, largest : ndarray, (d,), or None
-        How many values there were of columns that were 0 in the first rows of a stream, whose
-        scales stand for none, and the greatest |x| of them; inf of all others.  None where all
-        scales are known.
     """
 
     scales: np.ndarray | None
@@ -99,18 +91,6 @@ class RateTuning(NamedTuple):
     spread: float
     passing: bool = False
     longest: float = np.inf
-    counts: np.ndarray | None = None
-    largest: np.ndarray | None = None
-
-    def rescaled(self, scales):
-        """With these scales of the columns, and constants in their units."""
-        unit = self.unit if self.scales is None else 1.0
-        return self._replace(
-            scales=scales,
-            spread=self.spread * unit,
-            row_rate=self.row_rate * unit**2,
-            batch_curvature=self.batch_curvature / unit**2,
-        )
 
 
 @dataclass
@@ -204,8 +184,6 @@ class AutomaticRates(Stochastic):
         """Measure the data once; a continued run keeps what the first one measured."""
         memory = state.memory
         tuning = memory.tuning
-        if tuning is not None and tuning.counts is not None:
-            tuning = memory.tuning = self._met(tuning)
         if tuning is None or (tuning.passing and not self._tells_little()):
             memory.tuning, memory.n_measured = self._measure(), self.rows.size
         elif self._knows_few_rows(state):
@@ -329,43 +307,12 @@ class AutomaticRates(Stochastic):
         known = np.full(F.n_features, tuning.unit) if tuning.scales is None else tuning.scales
         seen = F.moments().mean_squares > 0.0
         found = self._measure(np.where(seen, np.maximum(column_scales(F), known), known))
-        found = found._replace(counts=tuning.counts, largest=tuning.largest)
         if (found.scales is None) != (tuning.scales is None):
             return found  # rates are in other units
         return found._replace(
             row_rate=min(found.row_rate, tuning.row_rate),
             batch_curvature=max(found.batch_curvature, tuning.batch_curvature),
         )
-
-    def _met(self, tuning):
-        """The tuning, with scales of the columns that have had enough values with these rows.
-
-        A column of 0 has none, and 1 in its place made columns of 1e-4 that came after a first
-        chunk of 64 rows hardly move: mean squared error after 20,000 rows, with the column there
-        from the first row 0.02, gd 1.04, Adagrad 0.98, Adam 0.97.
-        """
-        F = self.objective
-        columns, sizes = F.rows.sizes_in(self.rows)
-        largest = tuning.largest.copy()
-        np.maximum.at(largest, columns, sizes)
-        if isinstance(columns, slice):
-            new = np.count_nonzero(F.rows.take(self.rows), axis=0)
-        else:
-            new = np.bincount(columns[sizes > 0.0], minlength=F.n_features)
-        counts = tuning.counts + new
-        met = (counts >= SETTLED) & (counts < np.inf)
-        counts[met] = np.inf
-        tuning = tuning._replace(counts=counts, largest=largest)
-        if (counts == np.inf).all():
-            tuning = tuning._replace(counts=None, largest=None)
-        if not met.any():
-            return tuning
-        if tuning.scales is None:
-            low, high = tuning.unit / ALIKE, tuning.unit * ALIKE
-            if ((low <= largest[met]) & (largest[met] <= high)).all():
-                return tuning
-        known = np.full(F.n_features, tuning.unit) if tuning.scales is None else tuning.scales
-        return tuning.rescaled(np.where(met, largest, known))
 
     def fade(self, state, share):
         """As of schedules; and what was measured of the data is measured anew once most of it is
@@ -376,10 +323,7 @@ class AutomaticRates(Stochastic):
         if memory.targets is not None:
             memory.targets = share * memory.targets[0], *memory.targets[1:]
         if memory.is_stale(share, self.rows.size):
-            before = memory.tuning
-            memory.tuning = self._measure(self._faded_scales(before))._replace(
-                counts=before.counts, largest=before.largest
-            )
+            memory.tuning = self._measure(self._faded_scales(memory.tuning))
             self._take(state)
 
     def _faded_scales(self, tuning):
@@ -411,7 +355,13 @@ class AutomaticRates(Stochastic):
         known = np.full(F.n_features, tuning.unit) if alike else tuning.scales
         scales = known.copy()
         np.maximum.at(scales, columns, sizes)
-        memory.tuning = tuning.rescaled(scales)
+        unit = tuning.unit if alike else 1.0
+        memory.tuning = tuning._replace(
+            scales=scales,
+            spread=tuning.spread * unit,
+            row_rate=tuning.row_rate * unit**2,
+            batch_curvature=tuning.batch_curvature / unit**2,
+        )
         self._lower(state, known / scales)
 
     def _lower(self, state, narrower):
@@ -535,8 +485,6 @@ class AutomaticRates(Stochastic):
         largest, _ = sampled_curvature(F, self.rows, inverse, unit if alike else 1.0, self.seed)
         whole = min(curvature * largest, row)
         spread = self._spread(curvature)
-        counts = np.where(moments.largest > 0.0, np.inf, 0.0)
-        waits = self.streaming and F.n_features <= NARROW and bool((counts == 0.0).any())
         return RateTuning(
             scales=None if alike else scales,
             unit=unit,
@@ -545,8 +493,6 @@ class AutomaticRates(Stochastic):
             spread=spread / (unit if alike else 1.0),
             passing=self._tells_little(),
             longest=self.longest,
-            counts=counts if waits else None,
-            largest=np.array(moments.largest) if waits else None,
         )
 
     def _tells_little(self):
