@@ -16,15 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 LINE = 8192
-# The odd numbers below 16,384, each once: numbers of a line that change places change its sum, and
-# so does each bit, the sign as well, which times 8,192 was 2^64.
-FACTORS = 2 * np.random.default_rng(21).permutation(LINE).astype(np.uint64) + np.uint64(1)
-# The last 12 of the 52 bits of float64 are left out, and the rest may be off by 1, in the mean of a
+# The numbers to 8,192, each once: numbers of a line that change places change its sum, and so does
+# each bit.  The sign of float64 is 2^50 here, of which neither a factor nor a difference of two
+# makes 2^64.
+FACTORS = np.random.default_rng(21).permutation(LINE).astype(np.uint64) + np.uint64(1)
+# The last 13 of the 52 bits of float64 are left out, and the rest may be off by 1, in the mean of a
 # line: what was multiplied by a matrix is off by some units in the last place where it is about 1,
-# by more where it is nearly 0.  So zeros and ones have no sum beyond 2^64 but for a factor of 2^24;
+# by more where it is nearly 0.  So zeros and ones have no sum beyond 2^64 but for a factor of 2^25;
 # with all bits those that changed places had the same one by one chance in 4,096.
-ROUNDING = np.uint64(12)
-MAX_OFF = LINE * LINE  # the sum of the factors
+ROUNDING = np.uint64(13)
+MAX_OFF = LINE * (LINE + 1) // 2  # the sum of the factors
 # Numbers that are summed at once, in the cache: 1 MB.
 AT_ONCE = 16 * LINE
 NOTHING = np.empty(0, np.uint64)

@@ -8,7 +8,7 @@ from fastgd import from_chunks
 from fastgd.data.block_rows import facts_of
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
-from fastgd.data.readings import seen_of
+from fastgd.data.readings import FACTORS, seen_of
 from fastgd.data.rows import ShiftedRows
 from fastgd.objective.survey import survey
 
@@ -116,6 +116,21 @@ def test_a_changed_sign_is_noticed_wherever_it_is(dtype):
         values[k] *= -1.0
         assert seen.differs(seen_of(values))
         values[k] *= -1.0
+
+
+def test_numbers_that_change_places_are_noticed_whatever_their_places():
+    """1 and -1 in places whose factors are 8,192 apart had the same sum."""
+    order = np.argsort(FACTORS)
+    for apart in (1, 2, 64, 4095, 4096, 8191):
+        for first in {0, 8191 - apart}:
+            one, other = order[first], order[first + apart]
+            values = np.zeros(8192)
+            values[one], values[other] = 1.0, -1.0
+            seen = seen_of(values)
+            values[one], values[other] = -1.0, 1.0
+            assert seen.differs(seen_of(values))
+    assert np.unique(FACTORS % 16384).size == 8192
+    assert (FACTORS % 16384 != 0).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
