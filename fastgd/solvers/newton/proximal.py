@@ -28,6 +28,7 @@ from fastgd.solvers.base import (
     TooLarge,
     several_predictions,
 )
+from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.newton import box_model, group_model
 
 SUFFICIENT = 0.1
@@ -186,12 +187,14 @@ class ProximalNewton(Solver):
 
     def _try_other_curvature(self, state, floor, promised, total):
         """Go on where no step was found, with the rows' own curvature after more than that, or with
-        more; done where the step promised what F is rounded by, or the other one fails too.
+        more; done where the step promised what F is rounded by, where the other one fails too, and
+        where the interior point method goes on: at kinks both may find next to nothing, in turn.
         """
         F, memory = self.objective, state.memory
         memory.n_failed += 1
         rounding = floor == 0.0 and -_slack(total, state.point.size) <= promised < 0.0
-        if rounding or memory.n_failed > 1 or F.loss.self_concordance == 0.0:
+        once = F.loss.self_concordance == 0.0
+        if rounding or once or memory.n_failed > 1 or central_path_applies(F):
             state.done = True
             return
         memory.floor = 0.0 if floor > 0.0 else F.loss.curvature_bound
