@@ -615,6 +615,30 @@ def test_no_row_is_tried_where_another_solver_takes_little_or_is_far_away(share)
     assert F.passes < 1.0
 
 
+def test_a_trial_that_fails_makes_no_forecast_smaller(monkeypatch):
+    F = few_decide(30, (0.5, 0.1), alpha=1e-6)
+    by_data = Sdca.cost(F, 1e-4)
+    told = Sdca.cost(F, 1e-4, best=0.5 * by_data.passes)
+    assert visits_on_sample(F) == np.inf
+    assert F.passes > 1.0
+    assert told.passes >= by_data.passes
+    monkeypatch.setattr("fastgd.solvers.dual.dual_cost.MAX_COUPLED", 1.0)
+    apart = Sdca.cost(few_decide(30, (0.5, 0.1), alpha=1e-6), 1e-4)
+    assert apart.last
+    assert Sdca.cost(F, 1e-4).last
+
+
+def test_a_sample_without_rows_of_a_class_tells_nothing():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((8000, 30)), -np.ones(8000)
+    y[1 + PART * rng.choice(490, 40, replace=False)] = 1.0
+    X[y > 0.0, 0] += 3.0
+    F = Objective("hinge", X, y, alpha=1.2e-5)
+    by_data = Sdca.cost(F, 1e-4)
+    assert Sdca.cost(F, 1e-4, best=0.2 * by_data.passes).passes >= by_data.passes
+    assert F.passes <= 1.0
+
+
 def test_the_trial_is_a_run_on_every_sixteenth_row():
     F = few_decide()
     rows = few_decide(every=PART)

@@ -88,7 +88,9 @@ POWER_OF_TRIED = 0.66
 POWER_OF_TOLD = 0.15
 MAX_TOLD = 1e4
 TRIED_PER_DIGIT = 1.23
-# It costs 4 passes at most, and is not worth it where the other takes few, or is far away.
+# It costs little more than 4 passes, and is not worth it where the other takes few, or is far away.
+# Without some rows of either class there is nothing to learn.
+MIN_OF_CLASS = 10
 WORTH_TRYING = 50.0
 DOUBTFUL_BELOW = 0.1
 DOUBTFUL_ABOVE = 30.0
@@ -119,11 +121,14 @@ def of_kinks(objective, tol, best, reason, visits_on_sample):
     doubtful = WORTH_TRYING <= best < np.inf
     doubtful &= DOUBTFUL_BELOW * best <= passes <= DOUBTFUL_ABOVE * best
     if is_measured(F, visits_on_sample, *penalty) or (doubtful and may_be_tried(F)):
-        tried = visit_cost(F) * min(measured_once(F, visits_on_sample, *penalty), 2.0 * MAX_TRIED)
+        visits = measured_once(F, visits_on_sample, *penalty)
+        tried = visit_cost(F) * min(visits, 2.0 * MAX_TRIED)
         told = min(passes, MAX_TOLD) ** POWER_OF_TOLD
         digits = math.log10(1e-4 / max(tol, EPS))
-        passes = TRIED * tried**POWER_OF_TRIED * told * TRIED_PER_DIGIT**digits
-        return Forecast(passes, reason)
+        by_trial = TRIED * tried**POWER_OF_TRIED * told * TRIED_PER_DIGIT**digits
+        if visits < np.inf:
+            return Forecast(by_trial, reason)
+        passes = max(passes, by_trial)
     # Slow where it does not pay, but then nothing else that proves what is left may be open.
     return Forecast(passes if pays else max(passes, 2.0 * LAST_RESORT), reason, last=not pays)
 

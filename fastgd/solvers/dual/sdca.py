@@ -25,7 +25,14 @@ from fastgd.rules.batches import row_order
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
-from fastgd.solvers.dual.dual_cost import MAX_TRIED, PART, ROUGH, of_kinks, of_smooth
+from fastgd.solvers.dual.dual_cost import (
+    MAX_TRIED,
+    MIN_OF_CLASS,
+    PART,
+    ROUGH,
+    of_kinks,
+    of_smooth,
+)
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
 # to a certified 1e-6 with 0.05, 0.2, 1 and without such visits (one seed, log loss): 34, 23, 13 and
@@ -517,10 +524,13 @@ def _duals_at(part, at, duals, terms, sizes):
 
 def visits_on_sample(objective):
     """Visits to each row that a run on one row of `PART` takes to a gap of `ROUGH`; inf beyond
-    `MAX_TRIED`.
+    `MAX_TRIED`, and where a class has next to no rows there.
     """
     F = objective
     sample = on_rows(F, F.samples.some_active(F.n_active // PART))
+    positive = int(np.count_nonzero(sample.samples.targets > 0.0))
+    if F.loss.classification and min(positive, sample.n_samples - positive) < MIN_OF_CLASS:
+        return np.inf
     solver = Sdca(sample, 0)
     state = solver.start(sample.start())
     while sample.passes < MAX_TRIED:
