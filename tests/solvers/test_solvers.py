@@ -274,6 +274,23 @@ def test_a_line_search_never_goes_up(rule):
         assert F.passes <= 1 + 61 + 60 * 4 + 60
 
 
+def test_a_line_search_whose_memory_starts_anew_counts_from_there():
+    """Adam's correction was that of all updates before, for slots that were empty again."""
+    X, y, weights, _ = dense_problem(LogLoss(), n=40)
+    F = Objective("log_loss", X, y, sample_weight=weights, alpha=0.01)
+    solver = Armijo(F, Adam())
+    state = started(solver)
+    for _ in range(5):
+        solver.advance(state)
+    state.memory.slots[0] = -1e3 * np.sign(state.gradient)  # a direction uphill
+    solver.advance(state)
+    fresh = solver.start(state.point)
+    fresh.memory.rate = state.memory.rate
+    for one in (state, fresh):
+        solver.advance(one)
+    np.testing.assert_array_equal(state.point, fresh.point)
+
+
 @pytest.mark.parametrize(
     ("rule", "penalty", "scales"),
     [

@@ -21,9 +21,12 @@ class ArmijoMemory(RuleMemory):
     ----------
     rate : float
         Of the last iteration; the next one tries twice as much first.
+    n_since_reset : int
+        Updates that the slots are of.
     """
 
     rate: float = 0.5
+    n_since_reset: int = 0
 
 
 class Armijo(Solver):
@@ -46,7 +49,8 @@ class Armijo(Solver):
         """One update; each trial is one pass."""
         F, memory = self.objective, state.memory
         decay, slots = F.penalty_gradient(state.point), memory.slots
-        scale = self.rule.begin(state.updates + 1)
+        memory.n_since_reset += 1
+        scale = self.rule.begin(memory.n_since_reset)
         direction = self.rule.step(slots, slice(None), state.gradient - decay, decay, 1.0, scale)
         reach = self.rule.reach(slots, slice(None), 1.0, scale)
         first = 2.0 * memory.rate
@@ -56,6 +60,7 @@ class Armijo(Solver):
         if found is None:
             # The rule's memory points uphill: it starts anew.
             slots[:] = 0.0
+            memory.n_since_reset = 0
             found = self._search(state, state.gradient, 1.0, first)
         if found is None:
             state.done, found = True, (state.point, state.value, state.gradient, first)
