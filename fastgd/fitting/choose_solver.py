@@ -28,10 +28,10 @@ CLOSE = 1.3
 # 1.27 and 1.20.
 SURE = 4.0
 # A forecast beyond so many passes that is not sure says that nothing is known to get there: those
-# whose need nobody can tell come first.  (Squared hinges of raw columns up to 1e7 beside one-hot
-# ones, fewer rows than columns: dual ascent was told 4e8 passes, Newton steps among past gradients
-# 2e11, and 1,000 iterations of the first left F at the null model; accelerated descent proves 1e-3
-# in 152 passes.)
+# whose need nobody can tell come first, and no other plan gives way to it.  (Squared hinges of raw
+# columns up to 1e7 beside one-hot ones, fewer rows than columns: dual ascent was told 4e8 passes,
+# Newton steps among past gradients 2e11, and 1,000 iterations of the first left F at the null
+# model; accelerated descent proves 1e-3 in 152 passes.)
 HOPELESS = 1e4
 
 
@@ -143,7 +143,8 @@ def compared(objective, tol, batch="auto"):
 
 def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
-    each other: by what they tell; then those whose need is unknown.
+    each other: by what they tell; then those whose need is unknown.  Hopeless ones are left out
+    where there are others.
     """
     open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
     told = [(one, one.cost(objective, tol)) for one in open_to]
@@ -164,8 +165,8 @@ def _rank(objective, forecast):
 
 
 def _is_hopeless(objective, forecast):
-    """Whether a forecast says that others come first whose need nobody can tell, which prove what
-    is left of smooth losses alone.
+    """Whether others are better whose need nobody can tell, which prove what is left of smooth
+    losses alone.
     """
     return objective.loss_smooth and not forecast.sure and forecast.passes > HOPELESS
 

@@ -440,10 +440,10 @@ class Loop:
 
     def _beyond_proof(self, check):
         """What the solver's own bound lacks for rounding, where tol asks for less than that: then
-        nothing that follows proves it.
+        what follows hardly proves it.
         """
         rounded = self.progress.rounded
-        return rounded if self.certifier.enough(check) < rounded else 0.0
+        return rounded if self.certifier.enough(check) < rounded < np.inf else 0.0
 
     def _stay_below_null(self, state, check):
         """Let a solver whose F may rise retreat where that is above the null model.

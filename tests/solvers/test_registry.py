@@ -96,7 +96,7 @@ def test_of_two_that_are_close_the_sure_one_is_taken(registered, data, monkeypat
         (Forecast(2e4), "hinge", "halving"),
     ],
 )
-def test_what_is_told_far_too_many_passes_comes_after_what_nobody_can_tell(
+def test_what_is_told_far_too_many_passes_gives_way_to_what_nobody_can_tell(
     data, monkeypatch, told, loss, first
 ):
     """Where that proves what is left, as it does for smooth losses."""
