@@ -590,8 +590,9 @@ class CentralPath(Solver):
 
         What rounds: the rows' terms, by a few units of their sizes, in which targets and offsets
         may have canceled; and the gradient, which leaves the bound wrong by no more than sum_j e_j
-        |w*_j|, w* being an optimum of twice w at most.  Far from it, too: the greatest bound is
-        kept, and is a claim once F has fallen.
+        |w*_j|, w* being an optimum, which is taken for twice w at most.  From the first iteration
+        on: the greatest bound is kept, and is a claim once F has fallen; where w is next to
+        nothing yet, bounds are far below later ones.
         """
         F, memory, derivatives = self.objective, state.memory, self._arrays()[0]
         derivatives[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
