@@ -158,10 +158,16 @@ def cells(row):
 def line(row):
     """One line for a case that has just ended."""
     _, ours, rivals, ratio, sklearn, passes, _, plan = cells(row)
-    below = [key for key, value in row["ratio"].items() if value is None or value < 1.0]
-    note = f"  BELOW 1 at {', '.join(below)}" * bool(below) + f"  ({row['ended']})" * bool(
-        row["ended"]
-    )
+    ratios = row["ratio"].items()
+    told = {
+        "BELOW 1": [key for key, value in ratios if value is not None and value < 1.0],
+        "NOT REACHED": [key for key, value in row["seconds"].items() if value is None],
+        "nobody else": [
+            key for key, value in ratios if value is None and row["seconds"][key] is not None
+        ],
+    }
+    note = "".join(f"  {word} at {', '.join(keys)}" for word, keys in told.items() if keys)
+    note += f"  ({row['ended']})" * bool(row["ended"])
     note += f"  BOUND BROKEN at tol {row['broken']}" * bool(row["broken"])
     return (
         f"{row['case']}: {ours} s against {rivals}: {ratio}; over sklearn {sklearn}; passes "

@@ -52,6 +52,24 @@ def test_readme_says_what_there_is():
     assert line == "| a | 2 / 3 | glum 1 / 2 | 2.00 / 3.00 | 2.00 / 3.00 | 7.25, 9 |"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "ratio", "told"),
+    [
+        (2.0, 0.9, "BELOW 1 at 1e-06"),
+        (2.0, None, "nobody else at 1e-06"),
+        (None, None, "NOT REACH"),
+    ],
+)
+def test_a_case_where_nobody_else_gets_there_is_not_told_to_be_slower(seconds, ratio, told):
+    both = {"0.0001": 2.0, "1e-06": 3.0}
+    row = {"case": "a", "plan": "newton", "compile": 1.0, "passes": [7.25, 9.0], "ended": ""}
+    row |= {"broken": "", "sklearn": both, "rival": {"0.0001": ("glum", 1.0), "1e-06": None}}
+    row |= {"seconds": both | {"1e-06": seconds}, "ratio": both | {"1e-06": ratio}}
+    line = standings.line(row)
+    assert told in line
+    assert sum(word in line for word in ("BELOW", "NOT REACHED", "nobody")) == 1
+
+
 @pytest.mark.jit
 def test_suite_and_its_reuse(tmp_path, capsys):
     shared = [
