@@ -3,7 +3,7 @@ family of solvers.
 """
 
 LOWEST = 1e-14  # what is better is rounding
-MOST = 8  # curves of a family, the quickest; all are in the table
+MAX_CURVES = 8  # curves of a family, the quickest; all are in the table
 # Told apart by the colour-blind (Okabe and Ito), and in grey by markers and dashes.
 COLOURS = "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F3C8D", "#555555"
 MARKERS = "os^vD<>P"
@@ -92,7 +92,9 @@ def _families(records):
         return (record.reach(1e-6) is None, run is None, run.time if run else record.best)
 
     return {
-        family: sorted(families[family], key=rank)[: 2 * MOST if family == "scipy" else MOST]
+        family: sorted(families[family], key=rank)[
+            : 2 * MAX_CURVES if family == "scipy" else MAX_CURVES
+        ]
         for family in FAMILIES
         if family in families
     } or {"fastgd": []}
@@ -108,7 +110,7 @@ def _panels(row, family, members, ours):
     )
     for record in members:
         method = record.name.removesuffix("/numpy").removesuffix("/Objective")
-        k = methods.index(method) % MOST
+        k = methods.index(method) % MAX_CURVES
         hollow = record.name.endswith("/numpy")
         style = {
             "color": COLOURS[k],

@@ -44,11 +44,13 @@ RIVALS = (
 ALWAYS = 5  # rivals that are able to are tried, whatever the clock says
 CONTENDERS = 2  # rivals for each accuracy that run in turn with fastgd
 SHARE = 0.2  # of a case's seconds, for one rival
-MOST = 2.0  # times the seconds of a case, where others left some over
+MAX_TIMES = 2.0  # times the seconds of a case, where others left some over
 # A rival is given up when a single run, not all that look for its budget, takes so many times the
 # seconds of the best, or of fastgd where no rival is there yet, and has not arrived: whoever would
 # become the best is never given up, in whatever order they come.
-TIMES_BEST, TIMES_OURS, LEAST = 2.0, 40.0, 0.25
+TIMES_BEST = 2.0
+TIMES_OURS = 40.0
+MIN_LIMIT = 0.25  # s
 ROOM = 14.0  # times the seconds of the best for all runs of a rival: tolerances from 0.1 to 1e-14
 SHORT = 1.0  # seconds of scikit-learn's default solver that run in turn whoever is quicker
 TOO_LATE = "not begun when the seconds of the case were over"
@@ -83,7 +85,7 @@ def run(options):
 
         # What quick cases leave over is for the slow ones; the sum stays.
         left = seconds * (k + 1) - (time.perf_counter() - begin)
-        options.seconds = min(max(left, 0.5 * seconds), MOST * seconds)
+        options.seconds = min(max(left, 0.5 * seconds), MAX_TIMES * seconds)
         content["cases"][case.name] = found = one_case(
             case, problem, rivals, earlier.get(case.name), options, say
         )
@@ -180,11 +182,11 @@ def search(case, started, rivals, end, each, ours):
     somebody was there, once more with what the best says, or with all seconds.
     """
     finest, best = started.accuracies[-1], np.inf
-    first = max(LEAST, TIMES_OURS * ours.time) if ours else each
+    first = max(MIN_LIMIT, TIMES_OURS * ours.time) if ours else each
     able, limits = [rival for rival in rivals if not rival.why_not(started.problem)], {}
 
     def limit():
-        return max(LEAST, TIMES_BEST * best) if np.isfinite(best) else each
+        return max(MIN_LIMIT, TIMES_BEST * best) if np.isfinite(best) else each
 
     def tried(rival, single):
         """The least seconds until now, after what this rival takes."""

@@ -414,7 +414,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         """Raise ValueError where no row that counts has a label of a table; in folds none may."""
 
     def _task(self, loss, penalty, rows, n_threads):
-        tol = None if self.tol is None else max(self.tol, zero_tol.LEAST)
+        tol = None if self.tol is None else max(self.tol, zero_tol.MIN_TOL)
         settings = Settings(
             self.solver,
             self.batch_size,

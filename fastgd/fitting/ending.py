@@ -94,7 +94,7 @@ def advice(solver, check, reason, history, tol, start_point):
     # Of F that is no more than what it is rounded by there is nothing to be told, but for a tol
     # that rounding keeps far away, unless the null model is rounding itself.
     rounding = check.objective - F.loss.infimum <= 4.0 * check.doubt
-    far_away = zero_tol.LEAST < (tol or 0.0) < check.suboptimality / EXCUSED
+    far_away = zero_tol.MIN_TOL < (tol or 0.0) < check.suboptimality / EXCUSED
     rounding = rounding and (not far_away or null_model_is_rounding(F))
     if reason not in ENDS or F.loss.online or rounding:
         return ""
@@ -131,7 +131,7 @@ def below_rounding(result, tol):
     """Whether tol asks for less than rounding lets anybody prove, and little more was proved, while
     F has stood still for half of the checks.
     """
-    if result.bound.kind != "proof" or not zero_tol.LEAST < (tol or 0.0) < result.suboptimality:
+    if result.bound.kind != "proof" or not zero_tol.MIN_TOL < (tol or 0.0) < result.suboptimality:
         return False
     target = tol * result.bound.value / result.suboptimality
     values = result.history["objective"]

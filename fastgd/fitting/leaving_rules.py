@@ -70,9 +70,9 @@ class Overdue(LeavingRule):
     plan.
 
     The pace is the rate at which the bound came closer, as a geometric series, since the last check
-    with half as many passes. Whatever it promises, `MOST` times what the two plans are said to take
-    are enough; where it promises more than `HOPELESS` times the other plan, that forecast is not
-    waited for once `TRIED` of what the other one takes is spent.
+    with half as many passes. Whatever it promises, `MAX_TIMES` times what the two plans are said to
+    take are enough; where it promises more than `HOPELESS` times the other plan, that forecast is
+    not waited for once `TRIED` of what the other one takes is spent.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Overdue(LeavingRule):
         What a pass of this plan takes in that unit.
     """
 
-    MOST = 8.0
+    MAX_TIMES = 8.0
     HOPELESS = 2.0
     TRIED = 0.25
     # Iterations tell of a pace only if they are looked at.
@@ -99,10 +99,10 @@ class Overdue(LeavingRule):
         """PLATEAU where the other plan is expected to be there first."""
         spent = self.worth * history["passes"][-1]
         left = self.left(history)
-        if left == 0.0 and spent <= self.MOST * self.forecast:
+        if left == 0.0 and spent <= self.MAX_TIMES * self.forecast:
             return None
         other = self.other()
-        if spent > self.MOST * max(self.forecast, other):
+        if spent > self.MAX_TIMES * max(self.forecast, other):
             return StopReason.PLATEAU
         if spent > min(self.forecast, other):
             return StopReason.PLATEAU if left > other else None
@@ -187,7 +187,7 @@ class Slow(LeavingRule):
     """
 
     CHECKS = 4
-    LEAST = 10
+    MIN_CHECKS = 10
     TRIED = 0.25
     needs_point = False
 
@@ -202,7 +202,7 @@ class Slow(LeavingRule):
             return None
         # Values on samples of the rows are of other objectives.
         last = batch[-2 * self.CHECKS - 1 :]
-        if len(batch) < max(self.LEAST, 2 * self.CHECKS + 1) or last[0] != last[-1]:
+        if len(batch) < max(self.MIN_CHECKS, 2 * self.CHECKS + 1) or last[0] != last[-1]:
             return None
         other = self.other() if callable(self.other) else self.other
         if self.so_far is not None and passes[-1] + self.so_far() < self.TRIED * other:

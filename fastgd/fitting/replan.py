@@ -232,7 +232,7 @@ def _stuck(plan, objective, result, tol):
     """
     if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
-    enough = zero_tol.SETTLED if tol <= zero_tol.LEAST else tol
+    enough = zero_tol.SETTLED if tol <= zero_tol.MIN_TOL else tol
     if result.suboptimality <= enough or result.rounded:
         # An estimate is not the last word where the interior point would bring a proof.
         own_steps = plan.solver in batch_sizes() and not plan.form

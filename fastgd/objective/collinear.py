@@ -12,7 +12,7 @@ from fastgd.runtime.array_shapes import shaped
 # A column whose variance the others leave less than this share of is looked at, for one to three
 # passes each; with more of them than this nothing is done.
 LEFT = 1e-12
-MOST = 500
+MAX_LOOKED_AT = 500
 # What rounding may leave of such a linear combination, as a share of the greatest terms: 16
 # units in the last place. With 450 of them, columns that differ by 1e-13 were proved to be copies.
 # Of columns that are read as distances, the numbers as they were given are rounded: a sum of
@@ -83,7 +83,7 @@ def redundant_columns(objective, linear_map, rows, free=None):
     factor, pivots, rank, _ = lapack.dpstrf(scaled, tol=LEFT, lower=1)
     order = seen[pivots - 1]
     kept, rest = order[:rank], order[rank:]
-    if rest.size > MOST:
+    if rest.size > MAX_LOOKED_AT:
         return Redundant.none(F.size)
     lower, scale = factor[:rank, :rank], scale[pivots - 1][:rank]
     largest = np.append(F.moments().largest, 1.0)

@@ -42,8 +42,8 @@ WEAK = 1e3
 PER_ROOT_OF_ROWS = 3.5
 # Hardly any problem takes fewer, and nothing is known of those without an L2 part whose rows are
 # fewer.
-FEWEST = 3.0
-MOST = 83.0
+MIN_PASSES = 3.0
+MAX_PASSES = 83.0
 # What other tolerances take: 0.6 of it to 1e-2, 1.4 of it to 1e-6.
 DIGITS = 4.0
 AT_ONCE = 0.2
@@ -51,7 +51,7 @@ AT_ONCE = 0.2
 
 def fewest_iterations(tol):
     """The iterations below which hardly any problem ends; no row is read for it."""
-    return FEWEST * share_of_digits(tol)
+    return MIN_PASSES * share_of_digits(tol)
 
 
 def newton_iterations(objective, tol):
@@ -61,14 +61,14 @@ def newton_iterations(objective, tol):
         iterations = _by_spectrum(standard_spectrum(F), NEWTON_PER_ROOT)
     else:
         iterations = _by_rows(F)
-    return max(iterations, FEWEST) * share_of_digits(tol)
+    return max(iterations, MIN_PASSES) * share_of_digits(tol)
 
 
 def _by_rows(objective):
     """Iterations to 1e-4 where rows are fewer than columns."""
     F = objective
     if F.l2 == 0.0:
-        return MOST
+        return MAX_PASSES
     curved = curvature_unit(F) * row_coupling(F)
     return _by_spectrum(1.0 + curved * row_spectrum(F), PER_ROOT_OF_ROWS)
 
@@ -94,7 +94,7 @@ def lbfgs_iterations(objective, tol):
     rows.
     """
     return max(
-        _by_spectrum(standard_spectrum(objective), LBFGS_PER_ROOT), FEWEST
+        _by_spectrum(standard_spectrum(objective), LBFGS_PER_ROOT), MIN_PASSES
     ) * share_of_digits(tol)
 
 

@@ -158,7 +158,7 @@ def test_a_batch_that_grows(monkeypatch, written, tmp_path):
 
 def test_columns_by_need(monkeypatch, written, tmp_path):
     monkeypatch.setattr("fastgd.solvers.interior_point.path_cost.COLUMNS_AT_ONCE", 20)
-    monkeypatch.setattr("fastgd.solvers.interior_point.column_generation.FEWEST", 5)
+    monkeypatch.setattr("fastgd.solvers.interior_point.column_generation.MIN_COLUMNS", 5)
     wide = np.random.default_rng(1).standard_normal((25, 60))
     model = GDRegressor("quantile", penalty="l1", alpha=0.05, tol=1e-9)
     check_taken_up(model, written, tmp_path / "fit", wide, wide[:, :8].sum(axis=1), each=6)

@@ -30,8 +30,8 @@ LOSSES = pytest.mark.parametrize("loss", with_jit(CORNERED, KNOWN), ids=lambda l
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Stages of a few columns, whatever share of all they are."""
-    monkeypatch.setattr(path_on_columns, "FEWEST", 4)
-    monkeypatch.setattr(path_on_columns, "MOST", np.inf)
+    monkeypatch.setattr(path_on_columns, "MIN_COLUMNS", 4)
+    monkeypatch.setattr(path_on_columns, "MAX_SHARE", np.inf)
 
 
 def problem(loss, n=60, d=30, **given):
@@ -77,7 +77,7 @@ def test_few_columns_are_taken_where_few_are_nonzero():
 def test_a_set_of_most_columns_is_followed_by_all(monkeypatch):
     F = problem(Hinge(), alpha=1e-3)
     assert 4 < run(ColumnGeneration, F)[2].memory.columns.size < 30
-    monkeypatch.setattr(path_on_columns, "MOST", 0.3)
+    monkeypatch.setattr(path_on_columns, "MAX_SHARE", 0.3)
     assert run(ColumnGeneration, F)[2].memory.columns.size == 30
 
 

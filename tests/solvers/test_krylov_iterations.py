@@ -7,7 +7,7 @@ from fastgd import Objective
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.krylov_iterations import (
-    MOST,
+    MAX_PASSES,
     fewest_iterations,
     lbfgs_iterations,
     newton_iterations,
@@ -43,7 +43,7 @@ def test_iterations_are_those_that_are_taken(told, make, shape, common):
 
 
 def test_nothing_is_known_of_fewer_rows_without_a_penalty():
-    assert newton_iterations(made(20, 200, 0.0), 1e-4) == MOST
+    assert newton_iterations(made(20, 200, 0.0), 1e-4) == MAX_PASSES
 
 
 def test_tolerances():

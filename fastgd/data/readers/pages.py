@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 # Smaller arrays are not worth pages of their own.
-LEAST = 1 << 17
+MIN_BYTES = 1 << 17
 # From here on the system is asked for pages of 2 MB: half of what new pages cost, a fifth of
 # reading.
 LARGE = 1 << 22
@@ -27,7 +27,7 @@ def empty(size: int, dtype: Any = np.float64) -> np.ndarray:
     (1048576,)
     """
     n_bytes = size * np.dtype(dtype).itemsize
-    if n_bytes < LEAST:
+    if n_bytes < MIN_BYTES:
         return np.empty(size, dtype)
     if hasattr(mmap, "MAP_PRIVATE"):
         pages = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -74,11 +74,12 @@ WORTH_A_LOOK = 10.0
 # Beside another solver, a run on one row of `PART`, to a gap of `ROUGH`, tells more: how many rows
 # decide, and what they leave of each other's steps.  With k its passes' worth, 2 `MAX_TRIED` where
 # it is not there, a run on all rows takes about 3.3 k^0.66 v^0.15 times 1.23 for each digit beyond
-# 1e-4, v by the data as above.  Of 190 fits to 72 problems of 4,900 to 300,000 rows the numbers are
-# from one half; the root mean square of log(told / taken) is 1.0 there and 1.4 on the other, and a
-# plan hopes for 1.6 times less.  On 132 fits to others `auto` took 0.98 times what it did by the
-# data alone (0.24 to 1.6).  (Hinges of 49,749 rows of 300 binary columns, next to none of which
-# decide, were told 281 passes, the interior point method 207; they take 18 and 142.)
+# 1e-4, v by the data as above; one that is not there makes no forecast smaller.  Of 190 fits to 72
+# problems of 4,900 to 300,000 rows the numbers are from one half; the root mean square of
+# log(told / taken) is 1.0 there and 1.4 on the other, and a plan hopes for 1.6 times less.  On 132
+# fits to others `auto` took 0.97 times what it did by the data alone (0.24 to 1.1).  (Hinges of
+# 49,749 rows of 300 binary columns, next to none of which decide, were told 281 passes, the
+# interior point method 207; they take 18 and 142.)
 PART = 16
 MIN_TRIED = 300
 MAX_TRIED = 64.0
@@ -120,7 +121,7 @@ def of_kinks(objective, tol, best, reason, visits_on_sample):
     passes = dual_passes(F, tol)
     doubtful = WORTH_TRYING <= best < np.inf
     doubtful &= DOUBTFUL_BELOW * best <= passes <= DOUBTFUL_ABOVE * best
-    if is_measured(F, visits_on_sample, *penalty) or (doubtful and may_be_tried(F)):
+    if is_measured(F, visits_on_sample, *penalty) or (doubtful and _may_be_tried(F)):
         visits = measured_once(F, visits_on_sample, *penalty)
         tried = visit_cost(F) * min(visits, 2.0 * MAX_TRIED)
         told = min(passes, MAX_TOLD) ** POWER_OF_TOLD
@@ -133,7 +134,7 @@ def of_kinks(objective, tol, best, reason, visits_on_sample):
     return Forecast(passes if pays else max(passes, 2.0 * LAST_RESORT), reason, last=not pays)
 
 
-def may_be_tried(objective):
+def _may_be_tried(objective):
     """Whether rows are enough for a run on `PART` of them to tell of one on all."""
     F = objective
     return F.rows.in_memory and F.n_active >= PART * MIN_TRIED and F.loss.infimum > -np.inf

@@ -30,11 +30,11 @@ SHARE = 0.05
 MAX_STEPS = 150
 ROUNDING = 1e-14
 # A bracket wider than this is halved by exponents, and none is wider than to MAX_BRACKET; closed
-# where its ends differ by so many units in the last place, of no less than LEAST.
+# where its ends differ by so many units in the last place, of no less than MIN_MAGNITUDE.
 WIDE = 64.0
 MAX_BRACKET = 1e300
 CLOSE = 8.0 * 2.0**-52
-LEAST = 1e-200
+MIN_MAGNITUDE = 1e-200
 
 
 @kernel
@@ -92,8 +92,8 @@ def smooth_step(loss, prediction, target, dual, rate):
             if high - low <= 2.0 * CLOSE * max(abs(low), abs(high)):
                 return between_tangents(loss, prediction, target, dual, rate, low, high)
             least, most = (
-                low + CLOSE * max(abs(low), LEAST),
-                high - CLOSE * max(abs(high), LEAST),
+                low + CLOSE * max(abs(low), MIN_MAGNITUDE),
+                high - CLOSE * max(abs(high), MIN_MAGNITUDE),
             )
             if not slow and most <= z <= high:
                 z = most

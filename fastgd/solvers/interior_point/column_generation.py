@@ -30,13 +30,13 @@ from fastgd.solvers.l1.working_set import likely_size
 # Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage
 # ends with this share of the gap: with 1.0 for 0.9 a text of 6,000 rows and 10,000 columns took 1.5
 # to 2 times as long, with 0.8 1.3 times.
-FEWEST = 200
+MIN_COLUMNS = 200
 NEAR = 0.9
 SHARE = 0.1
 # A set beyond this share of the matrix of all columns is followed by all, where that is affordable:
 # 20,000 rows and 1,000 columns, nearly all nonzero at 0.001 of the greatest l1, took five times as
 # long as all at once without this.
-MOST = 0.5
+MAX_SHARE = 0.5
 # Iterations over those of all columns at once: 17 to 29 for 12 to 21.
 MORE = 1.4
 
@@ -114,7 +114,7 @@ class ColumnGeneration(CentralPath):
         of a smooth loss, for more iterations.
         """
         F, smooth = objective, objective.loss_smooth
-        n_columns = min(2 * max(FEWEST, likely_size(F) if smooth else 0), F.n_features)
+        n_columns = min(2 * max(MIN_COLUMNS, likely_size(F) if smooth else 0), F.n_features)
         size = min(n_columns, F.n_active)
         matrix = DENSE_COST * F.n_active * size * n_columns / pass_cost(F)
         passes = likely_iterations(F, tol) * (sweeps(F) + matrix + solving_cost(F, size))
@@ -139,7 +139,7 @@ class ColumnGeneration(CentralPath):
             gradient = np.abs(self.objective.loss_and_gradient(state.point)[1][:d])
             gradient[state.point[:d] != 0.0] = np.inf
             order = np.argsort(-gradient, kind="stable")
-            n_first = max(FEWEST, np.count_nonzero(gradient == np.inf))
+            n_first = max(MIN_COLUMNS, np.count_nonzero(gradient == np.inf))
             self._begin_stage(state, np.sort(order[:n_first]))
         state.memory.bound = -np.inf
         self._update_gap(state)
@@ -157,7 +157,7 @@ class ColumnGeneration(CentralPath):
             more = self._others(gradient, memory.columns)
             columns = np.union1d(memory.columns, more)
             size = min(columns.size, self.objective.n_active)
-            if size > MOST * self._size and self._size <= WIDEST_PATH:
+            if size > MAX_SHARE * self._size and self._size <= WIDEST_PATH:
                 columns = np.arange(self.objective.n_features)
             state.done = size > WIDEST_PATH if more.size else ended
             if more.size and not state.done:
@@ -194,7 +194,7 @@ class ColumnGeneration(CentralPath):
         if not gradient.max() > F.l1 * (1.0 + 1e-9):
             return columns[:0]
         found = np.flatnonzero(gradient > NEAR * F.l1)
-        return found[np.argsort(-gradient[found], kind="stable")[: max(FEWEST, columns.size)]]
+        return found[np.argsort(-gradient[found], kind="stable")[: max(MIN_COLUMNS, columns.size)]]
 
     def _begin_stage(self, state, columns):
         """Begin a stage on these columns where the last one ended: one pass."""

@@ -54,7 +54,7 @@ WIDER = 4.0
 MAX_IDLE = 3
 # Of a part more rows than this many times its share are not taken, the nearest ones first.
 CROWDED = 2.0
-FEWEST = 64
+MIN_ROWS = 64
 PASSES = 3.0
 # How large the matrix may be where X is not in memory: 32 MB.
 WIDEST_MATRIX = 2000
@@ -154,7 +154,7 @@ class RowGeneration(Solver):
         """
         F, memory, share = self.objective, state.memory, state.memory.share
         exact = share <= largest_share(F)
-        ahead = share if exact else max(first_share(F) * share, FEWEST / F.n_active)
+        ahead = share if exact else max(first_share(F) * share, MIN_ROWS / F.n_active)
         enough = TIGHT * self.tol * unit_at(F, memory.total)
         if not exact:
             enough = max(enough, unknown(ahead) * abs(memory.total))
@@ -241,7 +241,7 @@ def first_share(objective):
     F = objective
     kinks = len(pieces(F.loss, F.samples.targets[:1]).center)
     near = kinks * BAND * math.sqrt(F.size / F.rows.sampled.size)
-    return min(max(near, FEWEST / F.n_active), 1.0)
+    return min(max(near, MIN_ROWS / F.n_active), 1.0)
 
 
 def unknown(share):
@@ -272,7 +272,7 @@ def _sorted_rows(part, coef, intercept, width, share, rate, seed):
     u = _u_of(made, linear_map.matvec(coef) + (intercept + offsets))
     loss = float(weights @ made.value(u))
     distances = np.where(weights > 0.0, np.abs(u).min(axis=0), np.inf)
-    most = int(CROWDED * share * np.count_nonzero(weights)) + FEWEST
+    most = int(CROWDED * share * np.count_nonzero(weights)) + MIN_ROWS
     near = np.flatnonzero(distances <= width) if width < np.inf else np.flatnonzero(weights)
     if near.size > most and width < np.inf:
         near = np.sort(near[np.argsort(distances[near], kind="stable")[:most]])

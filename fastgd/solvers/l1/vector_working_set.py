@@ -40,7 +40,7 @@ from fastgd.solvers.l1.vector_matrix_model import VectorMatrixModel, blocks_at
 NEAR = 0.5
 NEARLY = 0.8
 SHARE_OF_X = 0.1
-FEWEST = 200
+MIN_COLUMNS = 200
 GROWTH = 2
 SPARE = 50
 # A model is minimised to this share of the violation.  Steps on a gathered set end where they have
@@ -350,7 +350,7 @@ class VectorWorkingSet(Solver):
         F, k = part.objective, part.objective.n_predictions
         point, gradient, rows = at
         n_nonzero = int(np.count_nonzero(point[: part.n_coef]))
-        chosen = part.chosen(point, gradient, max(FEWEST * k, GROWTH * n_nonzero))
+        chosen = part.chosen(point, gradient, max(MIN_COLUMNS * k, GROWTH * n_nonzero))
         swept = part.is_swept(chosen)
         if swept:
             memory.n_sweeps += 1

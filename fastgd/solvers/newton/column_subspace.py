@@ -21,7 +21,7 @@ from fastgd.solvers.base import Forecast, Solver
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import (
     AFFORDABLE,
-    MOST,
+    MAX_DIRECTIONS,
     RowSubspace,
     combining_cost,
     subspace_passes,
@@ -63,7 +63,10 @@ class ColumnSubspace(RowSubspace):
         value = 8.0 if is_full(F) else 12.0  # bytes, with the column's number where it is stored
         fitting = max(0.1 * value * F.n_nonzeros, MIN_BYTES) / (8.0 * length)
         super().__init__(
-            F, int(np.clip(min(affordable, fitting), MIN_LONG, MOST)) if kept is None else kept
+            F,
+            int(np.clip(min(affordable, fitting), MIN_LONG, MAX_DIRECTIONS))
+            if kept is None
+            else kept,
         )
         self._inverse = 1.0 / Coordinates.standard(F).scales[:, 0] ** 2
 

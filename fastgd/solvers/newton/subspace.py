@@ -36,8 +36,8 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Answer, Progress, Solver, State
-from fastgd.solvers.krylov_iterations import FEWEST as MIN_ITERATIONS
 from fastgd.solvers.krylov_iterations import (
+    MIN_PASSES,
     counted_on,
     fewest_iterations,
     newton_iterations,
@@ -48,8 +48,8 @@ from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
 # pass, or 1 ms.
-FEWEST = 10
-MOST = 24
+MIN_DIRECTIONS = 10
+MAX_DIRECTIONS = 24
 AFFORDABLE = 5e6
 # Combinations of directions, each at scale 1, with less than this share of the greatest curvature
 # are left out: a step along them would multiply what rounding set apart points and images by the
@@ -485,7 +485,7 @@ class RowSubspace(Solver):
 def affordable(objective, length):
     """Directions that are worth keeping where each is so long."""
     found = np.sqrt(max(2.0 * objective.n_nonzeros, AFFORDABLE) / length)
-    return int(np.clip(found, FEWEST, MOST))
+    return int(np.clip(found, MIN_DIRECTIONS, MAX_DIRECTIONS))
 
 
 def subspace_passes(objective, tol, best=np.inf):
@@ -498,7 +498,7 @@ def subspace_passes(objective, tol, best=np.inf):
         return least
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
     iterations = counted_on(newton_iterations(F, tol))
-    fewest = MIN_ITERATIONS * share_of_digits(tol)
+    fewest = MIN_PASSES * share_of_digits(tol)
     likely = fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest)
     return _passes_of(F, likely) + proof_cost(F)
 
