@@ -64,6 +64,28 @@ def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
     assert problem.optimum < problem.constant
 
 
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_optimum_with_an_l1_norm_and_many_features_is_found_by_fastgd(monkeypatch, l1_ratio):
+    """And proved by NumPy; where it is not, SciPy looks for it."""
+    settings = {"alpha": 0.02, "l1_ratio": l1_ratio, "scale": True, "rows": 99}
+    found = [
+        problems.make_problem("sklearn:breast_cancer", "log_loss", **settings) for _ in range(3)
+    ]
+    optimum.solve(found[0])
+    monkeypatch.setattr(optimum, "MAX_FOR_NEWTON", 10)
+    optimum.solve(found[1])
+    monkeypatch.setattr(optimum, "_by_fastgd", lambda F: [F.start()])
+    optimum.solve(found[2])
+    assert [one.reference.split(",")[0] for one in found] == [
+        "working sets of L-BFGS-B and Newton",
+        "fastgd",
+        "working sets of L-BFGS-B and Newton",
+    ]
+    for one in found[1:]:
+        assert one.optimum == pytest.approx(found[0].optimum, rel=1e-9)
+        assert one.uncertainty <= optimum.CERTAIN
+
+
 @pytest.mark.parametrize("loss", problems.CORNERED)
 def test_optimum_of_a_non_smooth_loss(loss):
     problem = problems.make_problem("sklearn:iris", loss, alpha=0.05, rows=80)
