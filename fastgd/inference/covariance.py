@@ -200,9 +200,7 @@ def at_model(objective, v, total, targets=None):
     """
     F = objective
     if targets is not None:
-        samples = F.samples.with_targets(targets)
-        problem = F.loss, F.rows, samples, F.penalty, F.alpha
-        F = F.of(*problem, F.fit_intercept, F.n_threads, F.n_nonzeros)
+        F = F.derived(samples=F.samples.with_targets(targets))
     coef, intercept = F.split(v)
     linear_map = LinearMap(F)
     products = linear_map.matvec(np.ascontiguousarray(coef))
@@ -231,8 +229,7 @@ def with_second_derivatives(objective, rows, total):
 def matrix_of(objective, row_weights):
     """Sum of row_weights[i] (x_i, 1)(x_i, 1)', (size, size), without a penalty."""
     F = objective
-    problem = F.loss, F.rows, F.samples, F.penalty, 0.0
-    bare = F.of(*problem, F.fit_intercept, F.n_threads, F.n_nonzeros)
+    bare = F.derived(alpha=0.0)
     matrix = F.n_active * bare.gram(np.maximum(row_weights, 0.0))
     below = np.maximum(-row_weights, 0.0)
     return matrix - F.n_active * bare.gram(below) if below.any() else matrix

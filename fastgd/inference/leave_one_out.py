@@ -207,8 +207,7 @@ def _refitted(objective, v, row):
     weights[row] = 0.0
     weights /= weights[weights > 0.0].mean()
     samples = WeightedSamples(F.samples.targets, weights, F.samples.offsets)
-    problem = F.loss, F.rows, samples, F.penalty, F.alpha
-    G = F.of(*problem, F.fit_intercept, F.n_threads, F.n_nonzeros)
+    G = F.derived(samples=samples)
     value, gradient = G.value_and_gradient(v)
     for _ in range(MAX_STEPS):
         matrix = G.curvature_matrix(v)

@@ -230,7 +230,7 @@ def shifted_sums(objective, predictions):
     samples = WeightedSamples(F.samples.targets, F.samples.weights, predictions)
     if not F.rows.in_memory:
         return _sums_in_pieces(F, samples)
-    bare = F.of(F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads)
+    bare = _without_columns(F, F.rows.without_columns(), samples)
     curvatures = np.empty(F.n_samples)
 
     def sums(shift):
@@ -240,19 +240,15 @@ def shifted_sums(objective, predictions):
     return sums
 
 
+def _without_columns(F, rows, samples):
+    return F.derived(rows=rows, samples=samples, penalty=NoPenalty(), alpha=0.0, fit_intercept=True)
+
+
 def _sums_in_pieces(F, samples):
     """`shifted_sums` without another array as long as there are rows."""
     parts = (samples.part(slice(first, first + PIECE)) for first in range(0, F.n_samples, PIECE))
     pieces = [
-        F.of(
-            F.loss,
-            DenseRows(np.empty((part.size(), 0))),
-            part,
-            NoPenalty(),
-            0.0,
-            True,
-            F.n_threads,
-        )
+        _without_columns(F, DenseRows(np.empty((part.size(), 0))), part)
         for part in parts
         if part.n_active() > 0  # a mean of none is none
     ]

@@ -180,6 +180,29 @@ class Objective:
         self._set(loss, rows, samples, penalty, alpha, fit_intercept, n_threads, n_nonzeros)
         return self
 
+    def derived(self, *, rows=None, samples=None, penalty=None, alpha=None, fit_intercept=None):
+        """The same with some of the parts exchanged: an objective that has measured nothing yet.
+
+        Parameters
+        ----------
+        rows, samples, penalty, alpha, fit_intercept : object, optional
+            Checked, as `of` takes them; those that are left out stay.
+
+        Returns
+        -------
+        Objective
+        """
+        return self.of(
+            self.loss,
+            self.rows if rows is None else rows,
+            self.samples if samples is None else samples,
+            self.penalty if penalty is None else penalty,
+            self.alpha if alpha is None else alpha,
+            self.fit_intercept if fit_intercept is None else fit_intercept,
+            self.n_threads,
+            self.n_nonzeros if rows is None else None,
+        )
+
     def _set(self, loss, rows, samples, penalty, alpha, fit_intercept, n_threads, n_nonzeros=None):
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads

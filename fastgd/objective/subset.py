@@ -92,7 +92,7 @@ def on_sample(objective, n_rows, alpha):
         F.samples.offsets[chosen] if F.samples.offsets.size > 1 else F.samples.offsets,
     )
     rows = as_rows(F.rows.sample.part(slice(0, n_rows)), checked=True)
-    some = F.of(F.loss, rows, samples, F.penalty, alpha, F.fit_intercept, F.n_threads)
+    some = F.derived(rows=rows, samples=samples, alpha=alpha)
     some.parent = F
     some.take_moments(F.moments())
     some.meter = Meter(F.meter, n_rows / F.n_samples)
@@ -106,7 +106,8 @@ def on_rows(objective, chosen):
     weights = samples.weights[chosen] if samples.weights.size > 1 else np.ones(1)
     some = WeightedSamples(samples.targets[chosen], scaled(weights), offsets)
     rows = as_rows(F.rows.part(chosen), checked=True)
-    return _other(F, rows, some, F.alpha, len(chosen) / F.n_samples)
+    share = len(chosen) / F.n_samples
+    return _charging(F, F.derived(rows=rows, samples=some), share)
 
 
 def reweighted(objective, weights, alpha):
@@ -116,7 +117,7 @@ def reweighted(objective, weights, alpha):
     """
     F = objective
     samples = WeightedSamples(F.samples.targets, scaled(weights), F.samples.offsets)
-    return _other(F, F.rows, samples, alpha, 1.0)
+    return _charging(F, F.derived(samples=samples, alpha=alpha), 1.0)
 
 
 def on_columns(objective, chosen):
@@ -124,14 +125,12 @@ def on_columns(objective, chosen):
     F = objective
     rows = as_rows(F.rows.part(slice(None), chosen), checked=True)
     F.meter.count()
-    return _other(F, rows, F.samples, F.alpha, rows.stored() / max(F.rows.stored(), 1))
+    return _charging(F, F.derived(rows=rows), rows.stored() / max(F.rows.stored(), 1))
 
 
-def _other(F, rows, samples, alpha, share):
-    known = F.n_nonzeros if rows is F.rows else None
-    problem = F.loss, rows, samples, F.penalty, alpha
-    other = F.of(*problem, F.fit_intercept, F.n_threads, known)
-    other.meter = Meter(F.meter, share)
+def _charging(objective, other, share):
+    """The `other` objective, whose passes are so much of a pass of `objective`."""
+    other.meter = Meter(objective.meter, share)
     return other
 
 

@@ -317,7 +317,7 @@ def _of_few(objective, tables, near, sums, weight):
         np.concatenate([near[2], means[:, n + 2]]),
     )
     rows = as_rows(table, checked=True)
-    few = F.of(F.loss, rows, samples, F.penalty, F.alpha / weight, F.fit_intercept, F.n_threads)
+    few = F.derived(rows=rows, samples=samples, alpha=F.alpha / weight)
     few.meter = Meter(F.meter, rows.shape()[0] / F.n_samples)
     return few
 
