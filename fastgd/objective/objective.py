@@ -602,7 +602,7 @@ class Objective:
         """
         return self.term.curvature_at(_vector(v)[: self._n_coef])
 
-    def proximal(self, v, rates, whole=False):
+    def proximal(self, v, rates):
         """`v` after a proximal step on the part of F without a gradient.
 
         Parameters
@@ -610,18 +610,16 @@ class Objective:
         v : ndarray, (size,)
         rates : float or ndarray, (d K,)
             How long the step is, for all coefficients or for each.
-        whole : bool
-            Whether the step is on all of an elastic net, its L2 part included.
 
         Returns
         -------
         ndarray, (size,)
             `v` itself where there is no such part.
         """
-        if self.term.smooth and not (whole and self.term.l2 > 0.0):
+        if self.term.smooth:
             return v
         moved = v.copy()
-        self.term.prox(moved[: self._n_coef], np.asarray(rates, dtype=np.float64), whole)
+        self.term.prox(moved[: self._n_coef], np.asarray(rates, dtype=np.float64))
         return moved
 
     def allowed(self, v):

@@ -66,7 +66,7 @@ class ConcaveTerm(Term):
         """The number 0, for no part of it is smooth."""
         return 0.0
 
-    def prox(self, coef, rates, whole=False):
+    def prox(self, coef, rates):
         """The lowest of what is least in each of the pieces, 0 of equally low ones.
 
         In a piece, rate (derivative u + bend u^2 / 2) + (u - c)^2 / 2 is least at one point where

@@ -118,7 +118,7 @@ class GroupTerm(Term):
         """The number 0, for no part of it is smooth."""
         return 0.0
 
-    def prox(self, coef, rates, whole=False):
+    def prox(self, coef, rates):
         """Soft thresholding at l1 rates, then u_j = t c_j / (t + strength_g rate_j), t = |u_g|.
 
         With one rate for a group t is |c_g| less strength_g rate; else it solves

@@ -104,7 +104,7 @@ class QuadraticTerm(WeightedTerm):
         kept = vectors[:, values <= EPS * values.size * np.abs(values).max(initial=0.0)]
         return np.linalg.qr(scale[:, None] * kept)[0]
 
-    def prox(self, coef, rates, whole=False):
+    def prox(self, coef, rates):
         """That of kinks and bounds."""
         super().prox(coef, rates)
 

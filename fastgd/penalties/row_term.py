@@ -93,14 +93,8 @@ class RowTerm(Term):
         """Add the strength of the L2 part to the diagonal, in place."""
         matrix[np.diag_indices_from(matrix)] += self.curved
 
-    def prox(self, coef, rates, whole=False):
-        """Rows are shortened by strength times the rate, to 0 at least; with `whole` as at rates
-        rate / (1 + curved rate) from coefficients that are as much smaller.
-        """
-        if whole:
-            shrunk = 1.0 + self.curved * rates
-            coef /= shrunk
-            rates = rates / shrunk
+    def prox(self, coef, rates):
+        """Rows are shortened by strength times the rate, to 0 at least."""
         if np.ndim(rates) > 0:
             # Rates of their own within a row: the length of what is left has no closed form.
             self._groups(coef.size).prox(coef, rates)

@@ -120,11 +120,11 @@ class Term:
         (d K, d K) matrix, in place.
         """
 
-    def prox(self, coef, rates, whole=False):
+    def prox(self, coef, rates):
         """Move `coef`, in place, to the u that minimises rest_value(u) + sum (u - coef)^2 / (2
         rates).
 
-        `rates` is a number or one for each coefficient. With `whole` the L2 part counts, too.
+        `rates` is a number or one for each coefficient.
         """
 
     def allowed(self, coef):
@@ -223,16 +223,14 @@ class ElasticTerm(Term):
         """The number l2, the same for all coefficients."""
         return self.l2
 
-    def prox(self, coef, rates, whole=False):
-        """Soft thresholding at l1 rates; with `whole`, divided by 1 + l2 rates."""
+    def prox(self, coef, rates):
+        """Soft thresholding at l1 rates."""
         if self.l1 > 0.0:
             left = np.abs(coef)
             left -= self.l1 * rates
             np.maximum(left, 0.0, out=left)
             np.sign(coef, out=coef)
             coef *= left
-        if whole:
-            coef /= 1.0 + self.l2 * rates
 
     def subgradient(self, coef, gradient):
         """The gradient plus l1 sign(w), or where w is 0 what of it is beyond l1."""
@@ -339,7 +337,7 @@ class SeparableTerm(Term):
         ahead, behind = self._sum(coef + step)[1], self._sum(coef - step)[1]
         return (ahead - behind) / (2.0 * step)
 
-    def prox(self, coef, rates, whole=False):
+    def prox(self, coef, rates):
         """The proximal step of each coefficient."""
         if not self.smooth:
             rates = self._table(np.broadcast_to(rates, coef.shape))

@@ -114,14 +114,9 @@ class WeightedTerm(Term):
         """Add l2_j to the diagonal."""
         matrix[np.diag_indices_from(matrix)] += self.curvatures
 
-    def prox(self, coef, rates, whole=False):
-        """Soft thresholding at l1_j rates, and the nearest number within the bounds; with `whole`
-        divided by 1 + l2_j rates before.
-        """
-        moved = soft(coef, self.thresholds * rates)
-        if whole:
-            moved /= 1.0 + self.curvatures * rates
-        np.clip(moved, self.low, self.high, out=coef)
+    def prox(self, coef, rates):
+        """Soft thresholding at l1_j rates, and the nearest number within the bounds."""
+        np.clip(soft(coef, self.thresholds * rates), self.low, self.high, out=coef)
 
     def allowed(self, coef):
         """`coef`, or the nearest coefficients within the bounds."""

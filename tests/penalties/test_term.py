@@ -121,13 +121,6 @@ def test_a_proximal_step_minimises_on_a_grid(penalty, rates):
         assert height(moved[m]) <= min(map(height, grid)) + 1e-13
 
 
-def test_a_whole_step_of_an_elastic_net_is_that_of_the_penalty():
-    net, (coef, _) = ElasticNet(0.4), coefficients(3)
-    expected = [net.prox(w, 0, ALPHA * 0.8) for w in coef]
-    net.term(ALPHA).prox(coef, 0.8, whole=True)
-    np.testing.assert_allclose(coef, expected, rtol=1e-15)
-
-
 @every_penalty
 def test_the_steepest_subgradient_is_the_one_nearest_to_zero(penalty):
     """Of subgradients s, known by rest(u) >= rest(w) + s (u - w) for the u of a fine grid."""
@@ -244,7 +237,7 @@ class PairsTerm(Term):
     def add_gradient(self, coef, gradient):
         return 0.0
 
-    def prox(self, coef, rates, whole=False):
+    def prox(self, coef, rates):
         lengths = np.hypot(coef[::2], coef[1::2])
         coef *= np.repeat(np.maximum(1.0 - self.alpha * rates / lengths, 0.0), 2)
 

@@ -9,10 +9,27 @@ from fastgd.solvers.base import Solver
 from fastgd.solvers.rule_memory import RENEWED, ScheduledMemory, empty_slots
 
 
-def proximal(objective, v, reach, whole=False):
+def proximal(objective, v, reach):
     """`v` after a proximal step at the rates `reach`, one number or one for each unknown."""
     n_coef = objective.n_features * objective.n_predictions
-    return objective.proximal(v, reach[:n_coef] if np.ndim(reach) else reach, whole)
+    return objective.proximal(v, reach[:n_coef] if np.ndim(reach) else reach)
+
+
+def elastic_step(objective, v, reach):
+    """The same on all of an elastic net with an L1 part: what is left is divided by 1 + l2 rates.
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> given = {"penalty": "elasticnet", "alpha": 2.0, "l1_ratio": 0.5}
+    >>> F = Objective("squared_error", np.ones((1, 1)), np.ones(1), **given)
+    >>> elastic_step(F, np.array([3.0, 1.0]), 1.0).tolist()
+    [1.0, 1.0]
+    """
+    n_coef = objective.n_features * objective.n_predictions
+    moved = proximal(objective, v, reach)
+    moved[:n_coef] /= 1.0 + objective.l2 * (reach[:n_coef] if np.ndim(reach) else reach)
+    return moved
 
 
 @dataclass
@@ -79,7 +96,8 @@ class ScheduledFullBatch(Solver):
             whole = F.l1 > 0.0 and self.rule.slots > 0
             move = self.rule.step(slots, everything, gradient, 0.0 if whole else decay, rate, scale)
             reach = self.rule.reach(slots, everything, rate, scale)
-            state.point = proximal(F, state.point - move, reach, whole)
+            step = elastic_step if whole else proximal
+            state.point = step(F, state.point - move, reach)
             state.value, state.gradient = F.smooth_and_gradient(state.point)
         state.rate, state.updates, state.iteration = rate, update, state.iteration + 1
         if self.patience is not None:
