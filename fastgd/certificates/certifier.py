@@ -180,7 +180,7 @@ class Certifier:
         if not self._due(spent):
             return None
         self._asked = spent
-        left = max(fallen, estimates.sure_fall(F, check.point, self._gradient(check)))
+        left = max(fallen, estimates.sure_fall(F, check.point, self._take_gradient(check)))
         return left if self._relative(left, check.objective) <= self.tol else None
 
     @_quiet
@@ -193,7 +193,7 @@ class Certifier:
             decrement = known.factor.norm_of(F.subgradient(check.point, check.gradient))
             return 0.5 * estimates.caution(F.loss) * decrement**2
         if F.convex and F.loss_smooth and F.term.certified:
-            return estimates.likely_left(F, check.point, self._gradient(check))
+            return estimates.likely_left(F, check.point, self._take_gradient(check))
         if (F.convex and F.term.certified) or F.term.stationary:
             return np.inf
         return fallen
@@ -217,12 +217,12 @@ class Certifier:
         # times its F, steps of a tenth were told where all could go.
         sane = check.objective <= F.null_value + check.doubt
         if F.term.stationary and F.loss_smooth and sane:
-            fall = estimates.fall_along_columns(F, check.point, self._gradient(check))
+            fall = estimates.fall_along_columns(F, check.point, self._take_gradient(check))
             self._bound(check, Bound(fall, "stationarity"))
         # Beside a dual point of the solver's own that of the derivatives is not worth a pass.
         proved = check.gradient is None and progress.lower > -np.inf
         if self._open(check) and (final or not proved):
-            gradient = self._gradient(check)
+            gradient = self._take_gradient(check)
             self._bound(check, self.gap.bound(check.point, check.smooth_value, gradient))
         if known is not None and self._open(check):
             self._bound(check, self._from_known(known, check))
@@ -291,7 +291,7 @@ class Certifier:
 
     def _by_curvature(self, check, fallen):
         """What the curvature at the check says of what is left."""
-        F, gradient = self.objective, self._gradient(check)
+        F, gradient = self.objective, self._take_gradient(check)
         if self.free_answers:
             return estimates.likely_left(F, check.point, gradient)
         # Where noise ends the run the falls and the decrement have to agree: the lesser caution
@@ -331,9 +331,10 @@ class Certifier:
 
     def _subgradient(self, check):
         """The subgradient of least norm of F at a check."""
-        return self.objective.subgradient(check.point, self._gradient(check))
+        return self.objective.subgradient(check.point, self._take_gradient(check))
 
-    def _gradient(self, check):
+    def _take_gradient(self, check):
+        """The gradient at a check: a pass where the check has none, which gets it."""
         if check.gradient is None:
             check.gradient = self.objective.smooth_and_gradient(check.point)[1]
         return check.gradient

@@ -289,8 +289,8 @@ class Loop:
                 # The objective of the sample that the batch is at: a pass over all rows would cost
                 # more than it.
                 self._note(state, state.value, NO_BOUND, np.inf, np.nan, sampled=state.batch)
-            elif not final and self._goes_on(state, progress):
-                pass
+            elif not final and self._note_if_open(state, progress):
+                continue
             elif final or self._due(state, progress):
                 found = self._check(state, start_point)
                 if found is not None:
@@ -337,9 +337,9 @@ class Loop:
         value = progress.lower + progress.left if progress.value is None else progress.value
         return self._relative(progress.left, value) if np.isfinite(value) else np.inf
 
-    def _goes_on(self, state, progress):
-        """Whether value and estimate alone tell that no rule ends the run; then the check is noted
-        without the point.
+    def _note_if_open(self, state, progress):
+        """Note a check without its point where value and estimate alone tell that no rule ends the
+        run; whether they do.
 
         A solver may take half a pass to compute its point, which most iterations can do without.
         """

@@ -216,17 +216,21 @@ class Newton(Solver):
 
     def lengths(self, state):
         """That of what is held of the rows, too."""
-        self._allocate()
-        return {**super().lengths(state), "held": self._spare.size}
+        return {**super().lengths(state), "held": self._n_held}
+
+    @property
+    def _n_held(self):
+        """Of how many rows curvatures are held: of none where X is read in blocks, for they are
+        evaluated again where a matrix is formed.
+        """
+        return self.objective.n_samples if self.objective.rows.in_memory else 0
 
     def _allocate(self):
-        """Arrays as long as there are rows; a solver that waits for samples to be done has none,
-        nor one that reads X in blocks, which evaluates curvatures again when it forms a matrix.
-        """
-        if self._spare.size == 0 and self.objective.rows.in_memory:
+        """Arrays of what is held; a solver that waits for samples to be done has none."""
+        if self._spare.size != self._n_held:
             # Of a sample the other rows are never written: what memory held before must not count
             # as curvature.
-            self._curvatures, self._spare = (np.zeros(self.objective.n_samples) for _ in range(2))
+            self._curvatures, self._spare = (np.zeros(self._n_held) for _ in range(2))
 
     def advance(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each

@@ -89,8 +89,10 @@ class VectorNewton(Newton):
             memory.factor = None if not fresh else memory.factor
             state.done = state.done or fresh
 
-    def _allocate(self):
-        """No arrays as long as there are rows: their curvatures are not kept."""
+    @property
+    def _n_held(self):
+        """None: a curvature of a row would be a matrix."""
+        return 0
 
     def _take_curvature(self, state, matrix=None):
         F, memory = self.objective, state.memory

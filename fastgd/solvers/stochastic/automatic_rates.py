@@ -322,7 +322,7 @@ class AutomaticRates(Stochastic):
         memory = state.memory
         if memory.targets is not None:
             memory.targets = share * memory.targets[0], *memory.targets[1:]
-        if memory.is_stale(share, self.rows.size):
+        if memory.forget_share(share, self.rows.size):
             memory.tuning = self._measure(self._faded_scales(memory.tuning))
             self._take(state)
 

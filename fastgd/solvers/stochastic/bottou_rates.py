@@ -134,7 +134,7 @@ class BottouRates(Stochastic):
         """
         super().fade(state, share)
         memory = state.memory
-        if memory.is_stale(share, self.rows.size):
+        if memory.forget_share(share, self.rows.size):
             moments = self.objective.moments()
             found = float(moments.mean_norm2), float(moments.mean_squares.max())
             largest = 0.5 * (memory.largest_mean_square + found[1])

@@ -97,9 +97,9 @@ class StochasticMemory(ScheduledMemory):
             share = min(n_rows / self.n_touching, 1.0)
             self.touches += np.float32(share) * (shares - self.touches)
 
-    def is_stale(self, share, n_rows):
-        """Whether half of what was measured is forgotten, all of it counting `share` of what it
-        did, and these rows tell as much; then it is as if measured anew.
+    def forget_share(self, share, n_rows):
+        """Let what was measured count `share` of what it did; whether half of it is forgotten by
+        now and these rows tell as much, so that it is to be measured anew.
         """
         self.stale += (1.0 - self.stale) * (1.0 - share)
         if self.stale < 0.5 or n_rows < self.n_measured:
