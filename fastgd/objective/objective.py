@@ -315,6 +315,13 @@ class Objective:
         return self.outputs.smooth
 
     @property
+    def curvature_floor(self):
+        """What Newton steps far from the optimum raise the curvature of rows to: its greatest
+        value; 0 where it is the same everywhere, which no step goes too far by.
+        """
+        return 0.0 if self.loss.self_concordance == 0.0 else self.loss.curvature_bound
+
+    @property
     def convex(self):
         """Whether loss and penalty are convex."""
         return self.loss.convex and self.term.convex

@@ -1,6 +1,7 @@
 """Small components that only tests use."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -116,3 +117,47 @@ class CountLikelihood(Loss):
 
     def mean(self, prediction):
         return math.exp(prediction)
+
+
+class HalfSquare(Loss):
+    """Half the squared error, of which no bound of the curvature is declared."""
+
+    infimum: ClassVar[float] = 0.0
+    self_concordance: ClassVar[float] = 0.0
+
+    def value(self, prediction, target):
+        return 0.5 * (prediction - target) * (prediction - target)
+
+    def derivative(self, prediction, target):
+        return prediction - target
+
+    def curvature(self, prediction, target):
+        return 1.0
+
+
+class SquareWithoutConstant(HalfSquare):
+    """Half the squared error, less what predictions do not change."""
+
+    infimum: ClassVar[float] = -np.inf
+    self_concordance: ClassVar[float] = 0.0
+
+    def value(self, prediction, target):
+        return 0.5 * prediction * prediction - target * prediction
+
+
+class SquareOfLargeTargets(Loss):
+    """Half the squared error, times more for larger targets, which are at most 5."""
+
+    infimum: ClassVar[float] = 0.0
+    self_concordance: ClassVar[float] = 0.0
+    curvature_bound: ClassVar[float] = 26.0
+
+    def value(self, prediction, target):
+        off = prediction - target
+        return 0.5 * off * off * (1.0 + target * target)
+
+    def derivative(self, prediction, target):
+        return (prediction - target) * (1.0 + target * target)
+
+    def curvature(self, prediction, target):
+        return 1.0 + target * target

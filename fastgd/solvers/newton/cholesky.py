@@ -205,7 +205,7 @@ class Newton(Solver):
         self._allocate()
         floor = state.memory.curvature_floor
         if floor is None:
-            floor = state.memory.curvature_floor = self.objective.loss.curvature_bound
+            floor = state.memory.curvature_floor = self.objective.curvature_floor
         super()._resume(state)
         state.memory.curvature_floor = floor
 
@@ -250,7 +250,7 @@ class Newton(Solver):
         if not derivative < 0.0 or not math.isfinite(derivative):
             step, derivative = -g, -float(g @ g)
         memory.curvature_floor = (
-            F.loss.curvature_bound if -derivative > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
+            F.curvature_floor if -derivative > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
         )
         rate, found = self._search(state, step, derivative, total, slack)
         if found is None:
@@ -535,7 +535,7 @@ class Newton(Solver):
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return rate, (point, value, gradient)
             # A whole step that fails means rows far out, whose own curvature promises too much.
-            memory.curvature_floor = F.loss.curvature_bound
+            memory.curvature_floor = F.curvature_floor
             # The parabola through F, its derivative and the trial has its lowest point here.
             second = reached - total - rate * derivative
             lowest = (

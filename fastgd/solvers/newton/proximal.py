@@ -146,7 +146,7 @@ class ProximalNewton(Solver):
         state.point = F.allowed(state.point)
         floor = state.memory.floor
         if floor is None:
-            floor = state.memory.floor = F.loss.curvature_bound
+            floor = state.memory.floor = F.curvature_floor
         super()._resume(state)
         state.memory.floor = floor
 
@@ -173,9 +173,7 @@ class ProximalNewton(Solver):
         else:  # term by term, for near the optimum the sums would be rounding alone
             kinks = self.box.l1 * (np.abs(target) - np.abs(state.point))
             promised = float((g * move + kinks).sum())
-        memory.floor = (
-            F.loss.curvature_bound if -promised > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
-        )
+        memory.floor = F.curvature_floor if -promised > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
         found = self._search(state, target, promised, total) if promised < 0.0 else None
         if found is None:
             self._try_other_curvature(state, floor, promised, total)
@@ -197,7 +195,7 @@ class ProximalNewton(Solver):
         if rounding or once or memory.n_failed > 1 or central_path_applies(F):
             state.done = True
             return
-        memory.floor = 0.0 if floor > 0.0 else F.loss.curvature_bound
+        memory.floor = 0.0 if floor > 0.0 else F.curvature_floor
         self._evaluate_point(state)
 
     def progress(self, state):
@@ -263,7 +261,7 @@ class ProximalNewton(Solver):
             if armijo(total, reached, promised, share, slack, SUFFICIENT):
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return share, point, value, gradient
-            memory.floor = F.loss.curvature_bound
+            memory.floor = F.curvature_floor
         return None
 
 

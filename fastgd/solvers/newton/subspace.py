@@ -441,7 +441,7 @@ class RowSubspace(Solver):
             shift = shift + share * self._shift_of(step[point.size :])
             if share == 1.0:
                 break
-            floor = F.loss.curvature_bound
+            floor = F.curvature_floor
         return point - start, shift
 
     def _curved(self, columns, curvatures):
