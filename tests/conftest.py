@@ -11,7 +11,10 @@ from pathlib import Path
 import numba
 import pytest
 
+from fastgd.certificates import vector_newton_proof
 from fastgd.data import sources
+from fastgd.objective import vector_gram
+from fastgd.runtime import threads, workers
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -46,6 +49,23 @@ def pytest_collection_modifyitems(items):
 def small_chunks_are_blocks(monkeypatch):
     """Chunks of a few rows are not joined: what is done for many blocks is done for them."""
     monkeypatch.setattr(sources, "GATHERED", 0)
+
+
+@pytest.fixture
+def shared_work(monkeypatch):
+    """Work on any number of values is shared by threads, as that on 100,000 is: a list of the
+    numbers of threads that were woken.
+    """
+    woken = []
+
+    def noted(size):
+        woken.append(size)
+        return workers.workers(size)
+
+    monkeypatch.setattr(threads, "workers", noted)
+    for module in (threads, vector_gram, vector_newton_proof):
+        monkeypatch.setattr(module, "MIN_PER_THREAD", 1)
+    return woken
 
 
 @pytest.fixture(scope="session")

@@ -72,11 +72,12 @@ PENALTIES = with_jit(["l2", "l1", "groups", "mcp"], EVERY)
 
 # Rows and columns.  A solver meets the problems of the first shape of which it takes any.
 SHAPES = {"small": (23, 4), "wide": (23, 450), "blocks": (300, 4), "long": (4000, 4)}
+ROWS_OF_SEVERAL = 100  # a pass is over several ranges of them for three predictions, too
 
 
-def problem(loss, penalty, shape="small", storage=np.asarray, repeat=None, n_threads=1):
+def problem(loss, penalty, shape="small", storage=np.asarray, repeat=None, n_threads=1, n=None):
     """Some rows have no weight; `repeat` gives weights as repetitions of rows."""
-    n, d = SHAPES[shape]
+    n, d = n or SHAPES[shape][0], SHAPES[shape][1]
     X, y, weights, offsets = dense_problem(loss, n=n, d=d)
     weights = np.ceil(2.0 * weights)
     if repeat:
@@ -204,7 +205,7 @@ def test_resuming_is_running_at_once(solver, loss, penalty, shape):
 
 @pytest.mark.thinned(plain=2, compiled=4)
 @each
-def test_storages_and_threads_agree(solver, loss, penalty, shape):
+def test_storages_agree(solver, loss, penalty, shape):
     points = {
         name: moved(make(solver, problem(loss, penalty, shape, storage)), SHORT).point
         for name, storage in STORAGES.items()
@@ -214,8 +215,18 @@ def test_storages_and_threads_agree(solver, loss, penalty, shape):
     scale = 1.0 + np.abs(points["dense"]).max()
     for point in points.values():
         np.testing.assert_allclose(point, points["dense"], rtol=1e-6, atol=1e-7 * scale)
-    threads = moved(make(solver, problem(loss, penalty, shape, n_threads=2)), SHORT).point
-    np.testing.assert_array_equal(threads, points["dense"])
+
+
+@pytest.mark.thinned(plain=3, compiled=4)
+@each
+def test_threads_agree(solver, loss, penalty, shape, shared_work):
+    n = ROWS_OF_SEVERAL if isinstance(loss, Multinomial) else None
+    alone, both = (
+        moved(make(solver, problem(loss, penalty, shape, n_threads=n_threads, n=n)), SHORT)
+        for n_threads in (1, 2)
+    )
+    assert 1 in shared_work
+    assert described(both) == described(alone)
 
 
 @each

@@ -263,7 +263,7 @@ STORAGES = (np.asarray, sp.csr_array)
 
 @pytest.mark.parametrize("batch", [1, 3])
 @SOLVERS
-def test_k_iterations_and_m_more_are_k_plus_m(solver, batch):
+def test_k_iterations_and_m_more_are_k_plus_m(solver, batch, shared_work):
     points = []
     for parts in ((11,), (4, 7), (5, 5, 1)):
         state = None
@@ -277,6 +277,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, batch):
         points.append(np.r_[state.point, state.updates, state.rate])
     np.testing.assert_array_equal(points[1], points[0])
     np.testing.assert_array_equal(points[2], points[0])
+    assert shared_work
 
 
 @SOLVERS
