@@ -183,7 +183,15 @@ def check_exact_rule(
     columns = np.ones((2, D + 1))
     columns[0, :D] = scales
     state = np.zeros((rule.slots, D + 1))
-    epochs.rule_epoch(*data, rule, L2(), order, batch, point, state, total, columns, book, numbers)
+    epochs.rule_epoch(
+        epochs.Problem(*data, L2()),
+        rule,
+        order,
+        batch,
+        epochs.Iterate(point, state, total, book),
+        columns,
+        numbers,
+    )
     check((point, total, book), expected)
 
 
@@ -209,7 +217,15 @@ def test_exact_gd_is_gd_epoch():
     epochs.gd_epoch(*data, Scheduled(), order, 4, *plain, numbers)
     point, total, book = general
     columns, state = np.ones((2, D + 1)), np.zeros((0, D + 1))
-    epochs.rule_epoch(*data, Gd(), L2(), order, 4, point, state, total, columns, book, numbers)
+    epochs.rule_epoch(
+        epochs.Problem(*data, L2()),
+        Gd(),
+        order,
+        4,
+        epochs.Iterate(point, state, total, book),
+        columns,
+        numbers,
+    )
     check(plain, (point, total, *book), rtol=1e-12)
 
 
@@ -220,18 +236,12 @@ def test_adagrad_stays_finite_where_a_gradient_is_tiny():
     point, total, book = np.zeros(3), np.zeros(3), np.zeros(2)
     for storage in with_jit(["csr"], ["dense", "csr"]):
         epochs.rule_epoch(
-            stored(X, storage),
-            samples(y),
-            SquaredError(),
+            epochs.Problem(stored(X, storage), samples(y), SquaredError(), L2()),
             Adagrad(),
-            L2(),
             np.arange(400),
             1,
-            point,
-            np.zeros((1, 3)),
-            total,
+            epochs.Iterate(point, np.zeros((1, 3)), total, book),
             np.ones((2, 3)),
-            book,
             options(0.1, l2=0.01, average_from=1, exact=True),
         )
         assert np.isfinite(point).all()
@@ -296,7 +306,13 @@ def test_support_mode_moves_what_rows_touch(storage, rule, penalty, batch, avera
     )
     state = np.zeros((rule.slots, D + 1))
     epochs.rule_epoch(
-        *data, rule, penalty, order, batch, point, state, total, columns, book, numbers
+        epochs.Problem(*data, penalty),
+        rule,
+        order,
+        batch,
+        epochs.Iterate(point, state, total, book),
+        columns,
+        numbers,
     )
     check((point, total, book), expected)
 
@@ -370,17 +386,13 @@ def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(
     )
     numbers = options(0.3, intercept_rate=0.5, average_from=average_from, alpha=0.2)
     epochs.row_epoch(
-        *data,
+        epochs.Problem(*data, penalty),
         rule,
         Scheduled(),
-        penalty,
         order,
         block,
-        point,
-        np.zeros((1, D + 1)),
-        total,
+        epochs.Iterate(point, np.zeros((1, D + 1)), total, book),
         scales,
-        book,
         numbers,
     )
     check((point, total, book), expected)
@@ -417,8 +429,17 @@ def test_plain_rows_with_rates_of_their_own_are_plain_rows_of_scaled_columns(ste
             point[:-1] *= np.sqrt(own)
             total[:-1] *= np.sqrt(own)
             state = np.zeros((1, D + 1))
-            rule = Gd(), step_length, ElasticNet(0.0)
-            epochs.row_epoch(*data, *rule, order, 1, point, state, total, own, book, numbers)
+            penalty = ElasticNet(0.0)
+            epochs.row_epoch(
+                epochs.Problem(*data, penalty),
+                Gd(),
+                step_length,
+                order,
+                1,
+                epochs.Iterate(point, state, total, book),
+                own,
+                numbers,
+            )
             point[:-1] /= np.sqrt(own)
             total[:-1] /= np.sqrt(own)
         found.append(np.concatenate([point, total, book]))
@@ -455,17 +476,13 @@ def test_short_blocks_end_near_a_penalty_at_every_update():
     data = stored(X, "csr"), samples(y, weights, zeros), loss
     numbers = options(0.3, alpha=0.01, average_from=1)
     epochs.row_epoch(
-        *data,
+        epochs.Problem(*data, ElasticNet(0.0)),
         rule,
         Scheduled(),
-        ElasticNet(0.0),
         order,
         16,
-        point,
-        np.zeros((1, D + 1)),
-        total,
+        epochs.Iterate(point, np.zeros((1, D + 1)), total, book),
         scales,
-        book,
         numbers,
     )
     np.testing.assert_allclose(total / book[1], exact[1] / exact[3], atol=0.02)
@@ -481,7 +498,13 @@ def test_two_epochs_of_a_rule_are_one_over_both_orders(exact):
         state, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
         for part in parts:
             epochs.rule_epoch(
-                *data, Nesterov(), L2(), part, 4, point, state, total, columns, book, numbers
+                epochs.Problem(*data, L2()),
+                Nesterov(),
+                part,
+                4,
+                epochs.Iterate(point, state, total, book),
+                columns,
+                numbers,
             )
         return point, total, book
 
@@ -553,7 +576,13 @@ def test_rows_of_several_predictions_with_the_penalty_after_blocks(storage, rule
     numbers = options(rate, alpha=alpha, intercept_rate=0.5, average_from=average_from)
     state, data = np.zeros((1, 3 * D + 3)), (stored(X, storage), samples(Y, weights, offsets), loss)
     epochs.vector_row_epoch(
-        *data, rule, penalty, order, block, point, state, total, scales, book, numbers
+        epochs.Problem(*data, penalty),
+        rule,
+        order,
+        block,
+        epochs.Iterate(point, state, total, book),
+        scales,
+        numbers,
     )
     check((point, total, book), (expected, sums, update, averaged))
 
@@ -584,7 +613,13 @@ def test_vector_rule_epoch_is_an_epoch_for_each_target(storage, rule, penalty, e
     data = stored(X, storage), samples(Y, weights, offsets), ToyMultiSquared()
     for _ in range(2):
         epochs.vector_rule_epoch(
-            *data, rule, penalty, order, 4, point, state, total, columns, book, numbers
+            epochs.Problem(*data, penalty),
+            rule,
+            order,
+            4,
+            epochs.Iterate(point, state, total, book),
+            columns,
+            numbers,
         )
     for c in range(3):
         alone, sums, counted = start(shape=(D + 1, 3))
@@ -593,7 +628,13 @@ def test_vector_rule_epoch_is_an_epoch_for_each_target(storage, rule, penalty, e
         data = stored(X, storage), samples(Y[:, c], weights, offsets), SquaredError()
         for _ in range(2):
             epochs.rule_epoch(
-                *data, rule, penalty, order, 4, alone, own, sums, columns, counted, numbers
+                epochs.Problem(*data, penalty),
+                rule,
+                order,
+                4,
+                epochs.Iterate(alone, own, sums, counted),
+                columns,
+                numbers,
             )
         np.testing.assert_allclose(point[:, c], alone, rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(total[:, c], sums, rtol=1e-12, atol=1e-14)
@@ -619,22 +660,26 @@ def test_compiled_epochs_are_the_python_they_were_written_in():
     for kernel in (epochs.rule_epoch, epochs.rule_epoch.py_func):
         point, total, book = start()
         state, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
-        kernel(*data, Nesterov(), L2(), order, 4, point, state, total, columns, book, numbers)
+        kernel(
+            epochs.Problem(*data, L2()),
+            Nesterov(),
+            order,
+            4,
+            epochs.Iterate(point, state, total, book),
+            columns,
+            numbers,
+        )
         results.append(np.concatenate([point, total, book]))
     for kernel in (epochs.row_epoch, epochs.row_epoch.py_func):
         point, total, book = start()
         kernel(
-            *data,
+            epochs.Problem(*data, ElasticNet(0.5)),
             Adagrad(),
             Scheduled(),
-            ElasticNet(0.5),
             order,
             4,
-            point,
-            np.zeros((1, D + 1)),
-            total,
+            epochs.Iterate(point, np.zeros((1, D + 1)), total, book),
             np.ones(D),
-            book,
             numbers,
         )
         results.append(np.concatenate([point, total, book]))
@@ -666,16 +711,12 @@ def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
         point, total, book = start()
         slots, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
         told = epochs.rule_epoch(
-            *data,
+            epochs.Problem(*data, L2()),
             Gd(),
-            L2(),
             order,
             batch,
-            point,
-            slots,
-            total,
+            epochs.Iterate(point, slots, total, book),
             columns,
-            book,
             options(0.9, l2=l2, alpha=l2, exact=True, told=True),
         )
         if penalised == 0.0:

@@ -29,7 +29,7 @@ from fastgd.rules.schedules import Schedule
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.rule_memory import empty_slots
-from fastgd.solvers.stochastic.kernels import row_epoch, vector_row_epoch
+from fastgd.solvers.stochastic.kernels import Iterate, Problem, row_epoch, vector_row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
 from fastgd.solvers.variance_reduced.expected_smoothness import expected_smoothness
 
@@ -392,12 +392,13 @@ class AutomaticRates(Stochastic):
         if not self._takes_row_kernel():
             return super()._epoch(part, order, point, memory, options)
         rates = np.ones(F.n_features) if self.scales is None else self._rates()
-        data, where = (part.rows, part.samples, F.loss, self.rule), (F.penalty, order, block, point)
-        kept = memory.slots, memory.iterate_sum, rates, memory.counters, options
+        problem = Problem(part.rows, part.samples, F.loss, F.penalty)
+        iterate = Iterate(point, memory.slots, memory.iterate_sum, memory.counters)
         if F.vector:
-            vector_row_epoch(*data, *where, *kept)
+            vector_row_epoch(problem, self.rule, order, block, iterate, rates, options)
         else:
-            row_epoch(*data, self.step_length, *where, *kept)
+            length = self.step_length
+            row_epoch(problem, self.rule, length, order, block, iterate, rates, options)
         return 0.0
 
     def _takes_row_kernel(self):

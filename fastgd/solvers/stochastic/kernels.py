@@ -2,10 +2,7 @@
 
 The unknowns are one array `point`, the coefficients and, last, the intercept. Kernels draw no
 random numbers and keep nothing between calls but what is passed in: `point`, `total` (the sum of
-the iterates since update `average_from`), a rule's `state`, and `counters`:
-
-    counters[UPDATES]  updates done so far, in this and all earlier epochs
-    counters[AVERAGED] how many iterates `total` holds
+the iterates since update `average_from`), a rule's `state`, and `counters` (`Iterate`).
 
 With `options.told` epochs return the sum over the rows of what each lost before its update, as
 SGDClassifier's ending looks at it: weights do not count. Otherwise they return 0.
@@ -14,7 +11,7 @@ Loops stand where array expressions would be shorter: one `a[:] = b` adds up to 
 brings the text of its error message), an arithmetic one 0.2 s.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,6 +61,45 @@ class EpochOptions(NamedTuple):
     exact: bool
     smooth: bool
     told: bool = False
+
+
+class Problem(NamedTuple):
+    """What an epoch of any rule minimises.
+
+    Attributes
+    ----------
+    rows : Rows
+    samples : Samples
+    loss : Loss or VectorLoss
+    penalty : Penalty
+    """
+
+    rows: Any
+    samples: Any
+    loss: Any
+    penalty: Any
+
+
+class Iterate(NamedTuple):
+    """What an epoch of any rule moves, in place.
+
+    Attributes
+    ----------
+    point : ndarray, (d + 1,) or (d + 1, K)
+        The unknowns.
+    state : ndarray, (n_slots, (d + 1) K)
+        What the rule remembers of each of them.
+    total : ndarray, like `point`
+        Sum of the iterates since update `average_from`.
+    counters : ndarray, (2,)
+        At `UPDATES` the updates so far, in this and all earlier epochs; at `AVERAGED` how many
+        iterates `total` holds.
+    """
+
+    point: np.ndarray
+    state: np.ndarray
+    total: np.ndarray
+    counters: np.ndarray
 
 
 @kernel
@@ -232,21 +268,7 @@ def _coast(rule, state, coef, total, j, seen, now, alpha, rate, average_from):
 # epoch took 1.6 times as long (Adagrad, 20,000 x 2,000, 40 nonzeros a row, one prediction and
 # three).
 @kernel
-def rule_epoch(
-    rows,
-    samples,
-    loss,
-    rule,
-    penalty,
-    order,
-    batch,
-    point,
-    state,
-    total,
-    columns,
-    counters,
-    options,
-):
+def rule_epoch(problem, rule, order, batch, iterate, columns, options):
     """One epoch of any update rule with any penalty, touching what the rows of a batch touch.
 
     `columns[0]` multiplies the rate of each coefficient, `columns[1]` is how much rarer than once
@@ -254,6 +276,8 @@ def rule_epoch(
     every update, in closed form between the rows that touch it; otherwise a penalty acts on touched
     coefficients only, `columns[1]` times as hard (Pedregosa, Leblond and Lacoste-Julien, 2017).
     """
+    rows, samples, loss, penalty = problem
+    point, state, total, counters = iterate
     l2, alpha, intercept_rate = options.l2, options.alpha, options.intercept_rate
     exact, smooth = options.exact, options.smooth
     average_from = np.int64(min(options.average_from, 2.0**62))
@@ -367,22 +391,7 @@ def _row_dot(rows, i, coef):
 
 
 @kernel
-def row_epoch(
-    rows,
-    samples,
-    loss,
-    rule,
-    step_length,
-    penalty,
-    order,
-    block,
-    point,
-    state,
-    total,
-    rates,
-    counters,
-    options,
-):
+def row_epoch(problem, rule, step_length, order, block, iterate, rates, options):
     """One epoch, row by row, of a rule that does nothing where the gradient is 0; the penalty after
     every `block` rows.
 
@@ -396,6 +405,8 @@ def row_epoch(
     The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a
     row of 35 values: 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
     """
+    rows, samples, loss, penalty = problem
+    point, state, total, counters = iterate
     rate, intercept_rate, average_from = options.c, options.intercept_rate, options.average_from
     coef, d, n = point[:-1], point.size - 1, order.size
     held, steps = np.empty((state.shape[0], d)), np.empty(d)
@@ -449,12 +460,12 @@ def row_epoch(
 
 
 @kernel
-def vector_row_epoch(
-    rows, samples, loss, rule, penalty, order, block, point, state, total, rates, counters, options
-):
+def vector_row_epoch(problem, rule, order, block, iterate, rates, options):
     """`row_epoch` for K predictions: `point` and `total` are (d + 1, K), and unknown j, c has the
     place j K + c in `state`.
     """
+    rows, samples, loss, penalty = problem
+    point, state, total, counters = iterate
     rate, intercept_rate, average_from = options.c, options.intercept_rate, options.average_from
     d, n, n_predictions = point.shape[0] - 1, order.size, point.shape[1]
     coef, derivatives = point[:-1], np.zeros(n_predictions)
@@ -551,24 +562,12 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
 
 
 @kernel
-def vector_rule_epoch(
-    rows,
-    samples,
-    loss,
-    rule,
-    penalty,
-    order,
-    batch,
-    point,
-    state,
-    total,
-    columns,
-    counters,
-    options,
-):
+def vector_rule_epoch(problem, rule, order, batch, iterate, columns, options):
     """`rule_epoch` for K predictions: `point` and `total` are (d + 1, K), and unknown j, c has the
     place j K + c in `state`.
     """
+    rows, samples, loss, penalty = problem
+    point, state, total, counters = iterate
     l2, alpha, intercept_rate = options.l2, options.alpha, options.intercept_rate
     exact, smooth = options.exact, options.smooth
     average_from = np.int64(min(options.average_from, 2.0**62))

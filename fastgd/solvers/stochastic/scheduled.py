@@ -18,6 +18,8 @@ from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
     EpochOptions,
+    Iterate,
+    Problem,
     coast_others,
     gd_epoch,
     rule_epoch,
@@ -239,21 +241,16 @@ class Stochastic(Solver):
             return gd_epoch(
                 *data, self.step_length, order, self.batch, point, total, counters, options
             )
-        penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
+        problem = Problem(*data, self._penalty)
+        iterate = Iterate(point, memory.slots, total, counters)
         epoch = vector_rule_epoch if F.vector else rule_epoch
-        return epoch(
-            *data,
-            self.rule,
-            penalty,
-            order,
-            self.batch,
-            point,
-            memory.slots,
-            total,
-            self._columns(memory),
-            counters,
-            options,
-        )
+        columns = self._columns(memory)
+        return epoch(problem, self.rule, order, self.batch, iterate, columns, options)
+
+    @property
+    def _penalty(self):
+        """That of the objective; one that is not asked anything where it acts in closed form."""
+        return ElasticNet(0.0) if self.lazily_exact else self.objective.penalty
 
     def _told_epoch(self, tell, part, order, point, memory, options):
         """`_epoch`, a few rows at a time, with the point told in between."""
@@ -307,10 +304,10 @@ class Stochastic(Solver):
             few[-2], few_total[-2] = few[-1], few_total[-1]
         else:
             few, few_total, slots = point[at], memory.iterate_sum[at], memory.slots[:, at]
-            columns = self._columns(memory, chosen)
-            rule, penalty = self.rule, ElasticNet(0.0) if self.lazily_exact else F.penalty
-            epoch = order, self.batch, few, slots, few_total, columns, counters, options
-            rule_epoch(*data, rule, penalty, *epoch)
+            columns, rule = self._columns(memory, chosen), self.rule
+            problem = Problem(*data, self._penalty)
+            iterate = Iterate(few, slots, few_total, counters)
+            rule_epoch(problem, rule, order, self.batch, iterate, columns, options)
             if self.lazily_exact:
                 scales = np.zeros(0) if self.scales is None else self.scales
                 span = others, int(begun), int(counters[UPDATES]), options.l2
