@@ -243,6 +243,11 @@ def expectile(loss, y, z):
     return multiply(number(share), _squared(r)), 2.0 * share * r[0], 0.0
 
 
+def uneven_squares(loss, y, z):
+    r, times = _residual(y, z), np.where(y > 0.0, 4.0, 1.0)
+    return multiply(number(0.5 * times), _squared(r)), times * r[0], 0.0
+
+
 def counts(loss, y, z):
     high, low = z[0].astype(np.longdouble), z[1].astype(np.longdouble)
     target, mean = y.astype(np.longdouble), np.exp(high) * (1 + low)
@@ -357,6 +362,7 @@ LOSSES = {
         modified_huber,
         log_loss,
         expectile,
+        uneven_squares,
         counts,
         gamma,
         inverse_gaussian,

@@ -16,7 +16,7 @@ from fastgd import Loss, Multinomial
 from fastgd.losses.domain import REALS
 
 from . import exact, structures
-from .own_losses import Counts, Expectile
+from .own_losses import Counts, Expectile, UnevenSquares
 
 IN_A_ROW = 8
 MAX_ROWS = 50_000
@@ -57,8 +57,8 @@ SPARSE = {"onehot": 1, "random": 1.5, "onehot beside raw": 2, "far beside onehot
 EARLIER = ("alpha", "columns", "rows", "targets")
 FORMS = 0.1  # share of a quadratic form, of the problems with an L2 part and without a structure
 MAX_FOR_FORM = 500  # columns: its eigenvalues are looked at
-# The built-in losses by the registry, and two of a user; the perceptron is a rule without a bound.
-OWN = {"expectile": Expectile, "counts": Counts}
+# The built-in losses by the registry, and three of a user; the perceptron is a rule without a bound.
+OWN = {"expectile": Expectile, "uneven_squares": UnevenSquares, "counts": Counts}
 # of a far column, in units of its last place: below, nothing is left to be learned from it
 MIN_SPREAD = 50.0
 

@@ -86,6 +86,7 @@ EXACT = {
     "epsilon_insensitive": lambda p, y, z: max(abs(z - y) - p, 0),
     "squared_epsilon_insensitive": lambda p, y, z: max(abs(z - y) - p, 0) ** 2,
     "quantile": lambda p, y, z: max(p * (y - z), (p - 1) * (y - z)),
+    "uneven_squares": lambda p, y, z: (2 if y > 0 else Fraction(1, 2)) * (z - y) ** 2,
     "expectile": lambda p, y, z: (p if z < y else Fraction(1.0 - float(p))) * (z - y) ** 2,
 }
 PARAMETERS = "epsilon", "quantile", "share"
