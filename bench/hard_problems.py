@@ -57,7 +57,7 @@ SPARSE = {"onehot": 1, "random": 1.5, "onehot beside raw": 2, "far beside onehot
 EARLIER = ("alpha", "columns", "rows", "targets")
 FORMS = 0.1  # share of a quadratic form, of the problems with an L2 part and without a structure
 MAX_FOR_FORM = 500  # columns: its eigenvalues are looked at
-# The built-in losses by the registry, and three of a user; the perceptron is a rule without a bound.
+# Built-in losses are in the registry; three of a user. The perceptron is a rule without a bound.
 OWN = {"expectile": Expectile, "uneven_squares": UnevenSquares, "counts": Counts}
 # of a far column, in units of its last place: below, nothing is left to be learned from it
 MIN_SPREAD = 50.0
