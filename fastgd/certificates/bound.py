@@ -66,3 +66,8 @@ def relative(bound, value, null_value, infimum=0.0):
         return 0.0
     floor = unit(value, null_value, infimum, bound)
     return bound / floor if floor > 0.0 else np.inf
+
+
+def relative_gap_at(objective, gap, value):
+    """`relative` of a bound on F - F* where F is `value`; the objective knows its null model."""
+    return relative(gap, value, objective.null_value, objective.loss.infimum)

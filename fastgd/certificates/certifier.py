@@ -16,14 +16,14 @@ of its own (`fastgd.certificates.newton_proof`).
 import numpy as np
 
 from fastgd.certificates import estimates
-from fastgd.certificates.bound import Bound, Check, relative
+from fastgd.certificates.bound import Bound, Check, relative_gap_at
 from fastgd.certificates.duality_gap import NEGLIGIBLE, DualityGap
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import value_rounding
 from fastgd.certificates.vector_newton_proof import VectorNewtonProof
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import VALUE
-from fastgd.objective.distances import enough, unit
+from fastgd.objective.distances import largest_gap_at, unit_at
 from fastgd.runtime.array_shapes import check_arrays
 
 # A certificate at the end may take twice the run's passes where a tolerance asks for it: without
@@ -103,12 +103,12 @@ class Certifier:
         F = self.objective
         value = smooth_value + F.rest_value(v)
         if doubt is None:
-            allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, F.null_value, F.loss.infimum)
+            allowed = NEGLIGIBLE * largest_gap_at(F, self.tol or 1e-4, value)
             with np.errstate(all="ignore"):
                 doubt = value_rounding(F, v, value, allowed, gradient if F.loss.smooth else None)
         # A sum of 4,000 products is wrong by more than a few units of them: where F is next to
         # nothing beside F0, so are claims below a unit of rounding.
-        doubt = max(doubt, EPS * unit(value, F.null_value, F.loss.infimum))
+        doubt = max(doubt, EPS * unit_at(F, value))
         return Check(v, value, smooth_value, gradient, doubt)
 
     def evaluated(self, v):
@@ -168,7 +168,7 @@ class Certifier:
                 return None
             self._asked = spent
             left = self._by_curvature(check, fallen)
-            return left if self._relative(left, check.objective) <= self.tol else None
+            return left if relative_gap_at(F, left, check.objective) <= self.tol else None
         if F.convex and F.term.certified and self.free_answers:
             return np.inf  # subgradients of all rows: no falls tell how far the optimum is
         if best < check.objective - self.enough(check):
@@ -181,7 +181,7 @@ class Certifier:
             return None
         self._asked = spent
         left = max(fallen, estimates.sure_fall(F, check.point, self._take_gradient(check)))
-        return left if self._relative(left, check.objective) <= self.tol else None
+        return left if relative_gap_at(F, left, check.objective) <= self.tol else None
 
     @_quiet
     def left_at_rest(self, check, progress, fallen):
@@ -248,10 +248,11 @@ class Certifier:
         """Whether two passes for the best intercept would likely bring the gap below tol, or
         bring a gap at the end.
         """
+        F = self.objective
         if not self.gap.centering_helps or (self.tol is None and not final):
             return False
         hope = self.gap.bound(check.point, check.smooth_value, check.gradient, balanced=True).value
-        likely = self.tol is not None and self._relative(hope, check.objective) <= self.tol
+        likely = self.tol is not None and relative_gap_at(F, hope, check.objective) <= self.tol
         if final:
             worth = hope < WORTH_CENTERING * check.bound.value and not self.newton.applies
             return likely or worth
@@ -277,7 +278,7 @@ class Certifier:
         if progress.curvature is not None or not progress.whole:
             return False
         subgradient = F.subgradient(check.point, check.gradient)
-        worth = self.newton.worth_trying(check.objective, subgradient, self.tol, F.null_value)
+        worth = self.newton.worth_trying(check.objective, subgradient, self.tol)
         return worth and (self.free_answers or cost <= SHARE_ON_THE_WAY * spent)
 
     def _prove(self, check):
@@ -310,13 +311,8 @@ class Certifier:
         """The bound that tol asks for; without one the first bound there is."""
         if self.tol is None:
             return np.inf
-        F = self.objective
-        asked = enough(self.tol, check.objective, F.null_value, F.loss.infimum)
+        asked = largest_gap_at(self.objective, self.tol, check.objective)
         return max(asked - check.doubt, 0.0)
-
-    def _relative(self, bound, value):
-        F = self.objective
-        return relative(bound, value, F.null_value, F.loss.infimum)
 
     def _bound(self, check, bound):
         """Let a bound on F as it was computed, less F*, be that of the check where it is the
@@ -325,7 +321,8 @@ class Certifier:
         bound = Bound(bound.value + check.doubt, bound.kind)
         if bound.value < check.bound.value:
             check.bound = bound
-            check.suboptimality = self._relative(bound.value, check.objective)
+            F = self.objective
+            check.suboptimality = relative_gap_at(F, bound.value, check.objective)
             if bound.kind == "proof":
                 self._lower = max(self._lower, check.objective - bound.value)
 

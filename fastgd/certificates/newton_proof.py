@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import lapack
 
-from fastgd.certificates.bound import NO_BOUND, Bound, relative
+from fastgd.certificates.bound import NO_BOUND, Bound, relative_gap_at
 from fastgd.certificates.newton_decrement import (
     decrement_bound,
     longest_row,
@@ -185,17 +185,17 @@ class NewtonProof:
             return np.inf
         return 0.5 * float(gradient @ self._solve(gradient))
 
-    def worth_trying(self, value, gradient, tol, null_value):
+    def worth_trying(self, value, gradient, tol):
         """Whether to try the decrement bound now: it would likely do, or enough passes went by
         since the last try.
         """
         if not self.applies:
             return False
-        spent, infimum = self.objective.passes - self._run.tried_at, self.objective.loss.infimum
+        spent = self.objective.passes - self._run.tried_at
         known = self._run.factor is not None and not self.wide
         gap = self.estimate(gradient) if known else self._diagonal_estimate(gradient)
         gap *= HINTED if known and self._run.rough else 1.0
-        likely = relative(gap, value, null_value, infimum) <= tol
+        likely = relative_gap_at(self.objective, gap, value) <= tol
         if self.wide:
             return likely and spent >= max(self._run.wait, 2.0 * self._run.products)
         if not known:

@@ -2,12 +2,12 @@
 
 import math
 
-from fastgd.certificates.bound import Bound, relative
+from fastgd.certificates.bound import Bound, relative_gap_at
 from fastgd.fitting import zero_tol
 from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import unit
+from fastgd.objective.distances import unit_at
 from fastgd.objective.null_model import is_exact, null_point
 
 # Reasons for which a run ends by itself.
@@ -80,7 +80,7 @@ def claimed(objective, check, likely, at_the_end):
     # The lowest point is not closer for having been passed by.
     passed = at_the_end - check.objective
     left = max(check.objective - likely, passed, EPS * abs(check.objective))
-    suboptimality = relative(left, check.objective, F.null_value, F.loss.infimum)
+    suboptimality = relative_gap_at(F, left, check.objective)
     if not suboptimality < 0.5 * check.suboptimality:
         return check.bound, check.suboptimality
     return Bound(left, "estimate"), suboptimality
@@ -102,7 +102,7 @@ def advice(solver, check, reason, history, tol, start_point):
         return NO_MORE if reason is StopReason.PLATEAU else ""
     lowest, size = min(history["objective"]), abs(reference(F))
     # What noise may double is how far F is above its infimum; where none is known, what it gained.
-    above = unit(lowest, F.null_value, F.loss.infimum)
+    above = unit_at(F, lowest)
     near = check.objective <= lowest + (NOISE - 1.0) * above + 1e-4 * size
     if check.objective <= reference(F) + (tol or 0.0) * size and near:
         return ""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgd.certificates.bound import NO_BOUND, Check, relative
+from fastgd.certificates.bound import NO_BOUND, Check, relative_gap_at
 from fastgd.certificates.certifier import Certifier, provable
 from fastgd.fitting import divergence, ending
 from fastgd.fitting.extrapolation import left_to_fall
@@ -335,7 +335,9 @@ class Loop:
     def _near(self, progress):
         """What the solver estimates to be left, in the unit of distances."""
         value = progress.lower + progress.left if progress.value is None else progress.value
-        return self._relative(progress.left, value) if np.isfinite(value) else np.inf
+        if not np.isfinite(value):
+            return np.inf
+        return relative_gap_at(self.objective, progress.left, value)
 
     def _note_if_open(self, state, progress):
         """Note a check without its point where value and estimate alone tell that no rule ends the
@@ -461,10 +463,6 @@ class Loop:
     @property
     def _spent(self):
         return self.objective.passes - self.passes_before
-
-    def _relative(self, bound, value):
-        F = self.objective
-        return relative(bound, value, F.null_value, F.loss.infimum)
 
     def _diverged(self, state, value, start_point, more=""):
         """Retreat where the solver chooses its steps, else raise; its best point counts, however

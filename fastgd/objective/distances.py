@@ -57,6 +57,11 @@ def enough(tol, value, null_value, infimum=0.0):
     return tol * unit(value, null_value, infimum)
 
 
+def largest_gap_at(objective, tol, value):
+    """`enough` where F is `value`; the objective knows its null model."""
+    return enough(tol, value, objective.null_value, objective.loss.infimum)
+
+
 def unit_at(objective, value):
     """`unit` for a solver, which learns from `Loop` what the null model has; without it F
     itself.

@@ -677,14 +677,15 @@ def test_a_first_proof_that_nothing_speaks_for_waits_for_what_its_matrix_takes()
     rng = np.random.default_rng(0)
     X = sp.random_array((400, 200), density=0.01, rng=rng, format="csr")
     F = Objective("log_loss", X, np.tile([-1.0, 1.0], 200), alpha=1e-3)
+    F.null_intercept, F.null_value = null_model(F)
     proof, v = NewtonProof(F), F.start()
     value, gradient = F.smooth_and_gradient(v)
     matrix = curvature_cost(F) + solving_cost(F, F.size)
     F.meter.count(2.0 * proof.passes)
-    assert proof.worth_trying(value, 1e-6 * gradient, 1e-2, value)
-    assert not proof.worth_trying(value, gradient, 1e-9, value)
+    assert proof.worth_trying(value, 1e-6 * gradient, 1e-2)
+    assert not proof.worth_trying(value, gradient, 1e-9)
     F.meter.count(2.0 * matrix)
-    assert proof.worth_trying(value, gradient, 1e-9, value)
+    assert proof.worth_trying(value, gradient, 1e-9)
 
 
 def test_a_better_intercept_is_not_looked_for_where_rounding_is_what_is_left(monkeypatch):

@@ -148,9 +148,9 @@ def test_a_first_try_waits_for_what_a_matrix_of_all_predictions_takes():
     F, _ = problem(0)
     proof = VectorNewtonProof(F)
     far = np.full(F.size, 1e3)
-    assert not proof.worth_trying(F.null_value, far, 1e-12, F.null_value)
+    assert not proof.worth_trying(F.null_value, far, 1e-12)
     proof._run.tried_at = F.passes  # it has measured the columns meanwhile
     F.meter.count(1.99 * proof.passes)
-    assert not proof.worth_trying(F.null_value, far, 1e-12, F.null_value)
+    assert not proof.worth_trying(F.null_value, far, 1e-12)
     F.meter.count(0.02 * proof.passes)
-    assert proof.worth_trying(F.null_value, far, 1e-12, F.null_value)
+    assert proof.worth_trying(F.null_value, far, 1e-12)
