@@ -22,7 +22,7 @@ from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError, Result, is_rounding
 from fastgd.fitting.stopping import StopReason, Tolerance
 from fastgd.objective.infimum import check_mean
-from fastgd.objective.null_model import null_model, null_point
+from fastgd.objective.null_model import null_point
 from fastgd.runtime.array_shapes import check_arrays, shaped
 from fastgd.solvers.base import Progress, State
 
@@ -174,7 +174,7 @@ class Loop:
         self.score = score
         self.watch = watch or Watch()
         self.keeper = keeper
-        F.null_intercept, F.null_value = null_model(F)
+        F.know_null_model()
         divergence.check_null_model(F)
         traits = {"own_steps": solver.own_steps, "free_answers": solver.free_answers}
         self.certifier = certifier or Certifier(F, self.tol, **traits)

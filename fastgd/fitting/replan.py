@@ -15,7 +15,6 @@ from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.successor import may_be_succeeded, successor
-from fastgd.objective.null_model import null_model
 from fastgd.rules.base import Rule, find_rule
 from fastgd.solvers.base import LAST_RESORT, Forecast
 
@@ -60,7 +59,7 @@ def run_by_plans(task, objective, go, start, state, kept=None):
     """
     begin, settings, tol = time.perf_counter(), task.settings, task.settings.tol
     # What a loss without a bound curves by is known there: plans ask for it.
-    objective.null_intercept, objective.null_value = null_model(objective)
+    objective.know_null_model()
     if kept is None:
         plan, rule = make_plan(settings, objective)
         if task.notes:

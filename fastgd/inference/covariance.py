@@ -39,7 +39,6 @@ import scipy.sparse as sp
 from fastgd.certificates.rounding import column_sizes, gradient_rounding, prediction_size
 from fastgd.losses.base import has_log_likelihood, has_mean
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.null_model import null_model
 
 KINDS = ("model", "HC0", "HC1", "cluster")
 READINGS = ("counts", "precision")
@@ -166,7 +165,7 @@ def from_optimum(objective, v, step, matrix):
         Their covariance.
     """
     F = objective
-    null_model(F)  # the unit of curvatures, which roundings are told in, asks for it
+    F.know_null_model()  # the unit of curvatures, which roundings are told in, asks for it
     value, gradient = F.value_and_gradient(v)
     rounding = gradient_rounding(F, value, prediction_size(F, v))
     sizes = np.repeat(column_sizes(F), F.n_predictions)

@@ -22,6 +22,7 @@ from fastgd.losses.base import find_loss
 from fastgd.objective.blocks import NARROW, chunk_length, count_nonzeros, cut
 from fastgd.objective.gram import assemble, gram_sum
 from fastgd.objective.kernels import NOTHING
+from fastgd.objective.measured import measured_once
 from fastgd.objective.meter import Meter
 from fastgd.objective.moment_sums import (
     Moments,
@@ -228,8 +229,8 @@ class Objective:
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self.matrices = None
         self.vector_cuts = None
-        # The null model, where a run to the optimum has looked for it.  Chunks of a stream and
-        # parts that are fitted on the way have none: F itself is their unit (`unit_at`).
+        # `know_null_model` sets them.  Chunks of a stream and parts that are fitted on the way have
+        # none: F itself is their unit (`unit_at`).
         self.null_intercept = self.null_value = None
         self.measured = {}  # what `measured_once` found
 
@@ -275,6 +276,10 @@ class Objective:
         self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
         self.matrix_cuts = known.matrix_cuts
         self.measured |= known.others
+
+    def know_null_model(self):
+        """Count distances from the null model from now on (`unit_at`); it is looked for once."""
+        self.null_intercept, self.null_value = measured_once(self, self.outputs.null_model)
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty.

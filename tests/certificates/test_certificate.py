@@ -639,7 +639,7 @@ def test_a_fall_is_seen_where_each_column_has_a_row_or_two(seed):
 def test_beside_a_dual_point_of_the_solver_no_pass_is_spent_on_a_gradient():
     X = np.random.default_rng(0).standard_normal((30, 4))
     F = Objective("hinge", X, np.sign(X[:, 0]), alpha=0.1, fit_intercept=False)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     certifier, v = Certifier(F, 1e-6, free_answers=False), np.zeros(4)
     for progress, final, passes in (
         (Progress(lower=0.1), False, 0.0),
@@ -677,7 +677,7 @@ def test_a_first_proof_that_nothing_speaks_for_waits_for_what_its_matrix_takes()
     rng = np.random.default_rng(0)
     X = sp.random_array((400, 200), density=0.01, rng=rng, format="csr")
     F = Objective("log_loss", X, np.tile([-1.0, 1.0], 200), alpha=1e-3)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     proof, v = NewtonProof(F), F.start()
     value, gradient = F.smooth_and_gradient(v)
     matrix = curvature_cost(F) + solving_cost(F, F.size)
@@ -718,7 +718,7 @@ def test_copies_of_a_column_are_seen_by_any_quadratic_part(penalty):
     x = 1e5 * np.random.default_rng(0).standard_normal(200)
     y = 1e-5 * x + np.random.default_rng(1).standard_normal(200)
     F = Objective("squared_error", np.column_stack([x, x]), y, penalty=made, alpha=1e-4)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     v, lower = np.array([300.0, -300.0, y.mean()]), F.value(np.array([0.0, 0.0, y.mean()]))
     value, gradient = F.value_and_gradient(v)
     bound = NewtonProof(F).prove(v, value, gradient, np.inf)

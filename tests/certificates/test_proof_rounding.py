@@ -25,7 +25,6 @@ from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.losses.regression import Quantile
 from fastgd.objective.distances import curvature_unit, largest_derivative
-from fastgd.objective.null_model import null_model
 from fastgd.solvers.newton.cholesky import Newton
 from support.extended import (
     LONG,
@@ -266,7 +265,7 @@ def test_rows_that_matter_have_the_curvature_of_the_null_model(monkeypatch):
     X, y = rng.normal(size=(60, 2)), np.full(60, 1e6)
     y[:20] *= np.where(rng.random(20) < 0.5, 0.9, 1.1)
     F = Objective("poisson", X, y, alpha=0.0)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     found = []
 
     def proof(self, *given):

@@ -9,7 +9,6 @@ from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.vector_newton_proof import VectorNewtonProof, longest_difference
 from fastgd.linalg.cholesky import Factor
 from fastgd.losses.multinomial import Multinomial
-from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.objective.vector_gram import hold_shifts
 from fastgd.penalties.quadratic import with_quadratic
@@ -32,7 +31,7 @@ def problem(seed, storage=np.asarray, loss=None, fit_intercept=True, alpha=None)
         fit_intercept=fit_intercept,
         n_jobs=1,
     )
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     return F, X
 
 

@@ -17,7 +17,6 @@ from fastgd.data.targets import as_samples
 from fastgd.fitting.choose_solver import READ, batch_sizes
 from fastgd.losses.base import Loss
 from fastgd.losses.regression import SquaredError
-from fastgd.objective.null_model import null_model
 from fastgd.solvers import REGISTRY
 from support.twins import targets_of
 
@@ -404,7 +403,7 @@ def test_a_proof_by_products_holds_few_arrays_as_long_as_there_are_columns(fit_i
     X, y = sp.csr_array(parts, shape=(n, d)), np.where(rng.random(n) < 0.5, 1.0, -1.0)
     source = source_of(X, y, step=10)
     F = Objective("log_loss", source, alpha=10.0, fit_intercept=fit_intercept, memory=1e7)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     v = F.start()
     v[:d] = 1e-6 * rng.standard_normal(d)
     value, gradient = F.smooth_and_gradient(v)

@@ -21,7 +21,6 @@ from fastgd.fitting.stopping import StopReason
 from fastgd.objective.cost_model import visit_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.moments import row_freedom
-from fastgd.objective.null_model import null_model
 from fastgd.solvers.base import LAST_RESORT, Forecast, Progress
 from fastgd.solvers.dual.dual_cost import dual_passes
 from fastgd.solvers.dual.sdca import Sdca
@@ -365,7 +364,7 @@ def test_dual_ascent_knows_on_which_piece_of_the_loss_rows_are():
     told = {}
     for epsilon in (0.1, 1e4):
         F = Objective(Huber(epsilon), X, y, alpha=1e-4, fit_intercept=False)
-        F.null_intercept, F.null_value = null_model(F)
+        F.know_null_model()
         told[epsilon] = dual_passes(F, 1e-4) / visit_cost(F)
     # Of the second all rows are on the parabola.
     assert told[0.1] < 60.0 < 500.0 < told[1e4]

@@ -30,7 +30,6 @@ from fastgd.fitting.history import History
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.result import Result
 from fastgd.losses.base import Loss
-from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Progress, Solver
 
@@ -565,7 +564,7 @@ def test_a_tol_below_rounding_is_told_before_all_plans_are_tried():
 def test_a_better_intercept_keeps_what_is_proved():
     """The best intercept was looked for at the end, and its check told its own gap alone."""
     F = Objective("huber", ZC, YC.astype(float), alpha=1e-3)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     certifier = Certifier(F, 1e-12)
     v = np.linspace(-0.01, 0.01, F.size)
     before = certifier._centered(certifier.evaluated(v))

@@ -10,7 +10,6 @@ from scipy.optimize import minimize
 from fastgd import GDClassifier, GDRegressor, GDRegressorCV, Huber, Objective
 from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.rounding import value_rounding
-from fastgd.objective.null_model import null_model
 from fastgd.penalties.quadratic import MAX_DENSE, with_quadratic
 from fastgd.penalties.separable import L1, L2, ElasticNet
 
@@ -223,7 +222,7 @@ def test_the_gap_with_corners_bounds_what_is_left(loss, bounds):
     y = np.sign(y) if loss == "log_loss" else y
     penalty = with_quadratic(ElasticNet(0.4), P2, bounds=bounds)
     F = Objective(loss, X, y, penalty=penalty, alpha=0.3, fit_intercept=False)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     ends = None if bounds is None else [bounds] * D
     halves = lambda u: u[:D] - u[D:]  # noqa: E731
     best = minimize(

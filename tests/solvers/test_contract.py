@@ -16,7 +16,6 @@ from fastgd.fitting.plain_values import Decoder, Encoder
 from fastgd.fitting.stored_classes import REGISTERED
 from fastgd.losses.base import Loss
 from fastgd.losses.multinomial import Multinomial
-from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.rules.base import Rule
 from fastgd.solvers.base import SolverOptions
@@ -109,7 +108,7 @@ def in_blocks(*arrays):
 
 def make(solver, F):
     """A solver with its usual options; one that carries out a rule gets it."""
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     if solver is AutomaticRates:
         return AutomaticRates(F, Rule.named(solver.rule_name)(), 1, seed=3)
     return solver.make(F, SolverOptions(tol=TOL, seed=3, batch=solver.batch_sizes[0]))

@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.classification import LogLoss
-from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.adaptive import Adagrad, Adam
@@ -239,7 +238,7 @@ def test_adaptive_runs_end_once_the_rate_is_spent(batch):
 def test_a_run_that_had_stalled_goes_on_until_it_stalls_again(made):
     """Of all rows a second fit ended after one iteration, for it began as done."""
     F = objective(LogLoss())
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     solver = made(F, Gd(), Schedule(0.05), Patience(0.05, 0.1, n_iter_no_change=4, cuts=False))
     state = started(solver)
     for _ in range(2):

@@ -12,7 +12,6 @@ from sklearn.datasets import load_digits
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.losses.multinomial import Multinomial
-from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, first_sample, growth_pays
@@ -34,7 +33,7 @@ def problem(loss=None, storage=np.asarray, n=60, n_jobs=1, **more):
     weights = rng.integers(0, 3, n).astype(float)
     given = {"sample_weight": weights, "offset": 0.1 * Z[:, 0], "alpha": 0.01, **more}
     F = Objective(loss, storage(X), y, n_jobs=n_jobs, **given)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     return F
 
 
@@ -190,7 +189,7 @@ def test_steps_with_a_matrix_for_each_class_take_few_passes():
     """38 by conjugate gradients on the Newton system."""
     X, y = load_digits(return_X_y=True)
     F = Objective(Multinomial(10), X / 16.0, y, alpha=1.0 / len(y))
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     found = run(BlockNewton, F, tol=1e-6)
     assert found.suboptimality <= 1e-6
     assert F.passes <= 25.0

@@ -11,7 +11,6 @@ from fastgd.fitting.loop import Loop
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import SquaredError
-from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.l1.column_subset import ColumnSubset
@@ -42,7 +41,7 @@ def small(loss=None, penalty="l1", n=40, d=6, alpha=0.02, storage=np.asarray, **
 
 
 def solved(F, solver=None, tol=1e-8, max_iter=500):
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     made = solver(F) if solver else VectorWorkingSet(F)
     return Loop(made, [], max_iter=max_iter, tol=tol).run(made.start(F.start()))
 
@@ -231,7 +230,7 @@ def test_targets_that_share_nothing_are_as_by_themselves():
     Y, weights = X @ rng.normal(size=(6, 3)), rng.uniform(0.0, 2.0, 40)
     for k in range(3):
         own = Objective("squared_error", X, Y[:, k], penalty="l1", alpha=0.3, sample_weight=weights)
-        own.null_intercept, own.null_value = null_model(own)
+        own.know_null_model()
         alone = Loop(Accelerated(own), [], max_iter=2000, tol=1e-10)
         found = alone.run(alone.solver.start(own.start()))
         np.testing.assert_allclose(point[:, k], found.point, atol=1e-4)

@@ -718,7 +718,7 @@ def test_it_is_left_for_interior_points_by_what_both_take():
 @pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=["log_loss", "huber"])
 def test_where_no_column_enters_the_model_there_is_nothing_to_do(loss):
     F = problem(loss, alpha=10.0)
-    F.null_intercept, F.null_value = null_model(F)
+    F.know_null_model()
     solver = WorkingSet(F)
     state = solver.start(np.r_[np.zeros(F.n_features), F.null_intercept])
     solver.advance(state)
