@@ -87,7 +87,7 @@ class WeightedSamples(Samples):
 
     @python_only
     def part(self, own):
-        """Those of some of the rows, a slice: views."""
+        """Those of some of the rows: of a slice as views, else of an array of their numbers."""
         weights, offsets = (
             array[own] if array.size > 1 else array for array in (self.weights, self.offsets)
         )

@@ -221,6 +221,5 @@ def _refitted(objective, v, row):
         if falls <= SOLVED * abs(value):
             break
     coef, intercept = G.split(v)
-    offsets = F.samples.offsets
     own = F.rows.part(slice(row, row + 1)) @ coef
-    return float(own[0]) + intercept + float(offsets[row] if offsets.size > 1 else offsets[0])
+    return float(own[0]) + intercept + float(F.samples.offset(row))

@@ -167,12 +167,8 @@ def losses_about(objective, index, intercept):
     One by one in Python 200 rows of counts took 4 ms, a tenth of a fit to 25,000.
     """
     F = objective
-    offsets = F.samples.offsets
-    few = WeightedSamples(
-        F.samples.targets[index],
-        np.ones(1),
-        offsets[index] if offsets.size > 1 else offsets,
-    )
+    few = F.samples.part(index)
+    few = WeightedSamples(few.targets, np.ones(1), few.offsets)
     n = index.size
     empty = F.rows.without_columns() if F.rows.in_memory else DenseRows(np.empty((n, 0)))
     curvatures, values, derivatives = np.zeros(n), np.zeros(n), np.zeros((n, 1))

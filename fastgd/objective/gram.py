@@ -214,9 +214,9 @@ def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):
     for start in range(first, stop, length):
         own = slice(start, min(start + length, stop))
         part = rows.part(own)
-        residuals = intercept - samples.targets[own]
-        # One number is for all rows, or the one row's own.
-        residuals += samples.offsets[own] if samples.offsets.size > 1 else samples.offsets
+        few = samples.part(own)
+        residuals = intercept - few.targets
+        residuals += few.offsets
         if moved:
             residuals += part @ coef
         total += 0.5 * float(residuals @ residuals)

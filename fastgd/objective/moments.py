@@ -186,8 +186,7 @@ def sampled_curvature(objective, rows, scales, intercept_scale, seed):
     F = objective
     rng = np.random.Generator(np.random.PCG64([seed, 2**31]))
     chosen = np.sort(rng.permutation(rows)[:SAMPLE_ROWS])
-    sample, weights = F.rows.take(chosen), F.samples.weights
-    weights = weights[chosen] if weights.size > 1 else weights
+    sample, weights = F.rows.take(chosen), F.samples.part(chosen).weights
     constant = intercept_scale * F.fit_intercept
 
     def product(v):

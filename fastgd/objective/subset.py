@@ -86,11 +86,7 @@ def on_sample(objective, n_rows, alpha):
     order, with an `alpha` of its own.
     """
     F, chosen = objective, objective.rows.sampled[:n_rows]
-    samples = WeightedSamples(
-        F.samples.targets[chosen],
-        scaled(F.samples.weights[chosen]) if F.samples.weights.size > 1 else np.ones(1),
-        F.samples.offsets[chosen] if F.samples.offsets.size > 1 else F.samples.offsets,
-    )
+    samples = _alone(F.samples, chosen)
     rows = as_rows(F.rows.sample.part(slice(0, n_rows)), checked=True)
     some = F.derived(rows=rows, samples=samples, alpha=alpha)
     some.parent = F
@@ -101,13 +97,10 @@ def on_sample(objective, n_rows, alpha):
 
 def on_rows(objective, chosen):
     """The objective on a copy of some of the rows, their numbers `chosen`."""
-    F, samples = objective, objective.samples
-    offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
-    weights = samples.weights[chosen] if samples.weights.size > 1 else np.ones(1)
-    some = WeightedSamples(samples.targets[chosen], scaled(weights), offsets)
+    F = objective
     rows = as_rows(F.rows.part(chosen), checked=True)
-    share = len(chosen) / F.n_samples
-    return _charging(F, F.derived(rows=rows, samples=some), share)
+    some = F.derived(rows=rows, samples=_alone(F.samples, chosen))
+    return _charging(F, some, len(chosen) / F.n_samples)
 
 
 def reweighted(objective, weights, alpha):
@@ -126,6 +119,12 @@ def on_columns(objective, chosen):
     rows = as_rows(F.rows.part(slice(None), chosen), checked=True)
     F.meter.count()
     return _charging(F, F.derived(rows=rows), rows.stored() / max(F.rows.stored(), 1))
+
+
+def _alone(samples, chosen):
+    """The samples of some rows as those of all that there are."""
+    some = samples.part(chosen)
+    return WeightedSamples(some.targets, scaled(some.weights), some.offsets)
 
 
 def _charging(objective, other, share):

@@ -625,8 +625,7 @@ def null_gradient(objective):
     F = objective
     rows = F.samples.some_active(SAMPLE_ROWS)
     derivatives = losses_about(F, rows, null_model(F)[0])[1]
-    weights = F.samples.weights
-    derivatives = derivatives * (weights[rows] if weights.size > 1 else weights)
+    derivatives = derivatives * F.samples.part(rows).weights
     with np.errstate(all="ignore"):
         return np.abs(np.asarray(F.rows.take(rows).T @ derivatives)).ravel() / max(rows.size, 1)
 

@@ -221,12 +221,9 @@ class AutomaticRates(Stochastic):
         `known` and of these rows.
         """
         samples, rows = self.objective.samples, self.rows
-        every = rows.size == samples.size()
-        targets, weights, offsets = (
-            one if every or one.size == 1 else one[rows]
-            for one in (samples.targets, samples.weights, samples.offsets)
-        )
-        targets = targets - offsets
+        if rows.size < samples.size():
+            samples = samples.part(rows)
+        targets, weights = samples.targets - samples.offsets, samples.weights
         total = float(weights.sum()) * (targets.size / weights.size)
         mean = float((weights * targets).sum()) / total
         variance = float((weights * (targets - mean) ** 2).sum()) / total
