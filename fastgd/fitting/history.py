@@ -53,12 +53,18 @@ class History:
         """Iterations of this fit until the last check."""
         return int(self["iteration"][-1]) - self.before
 
-    def extend(self, later, passes):
-        """Add the checks of a run that went on from here, after so many `passes`."""
-        seconds, iteration = self["seconds"][-1], self["iteration"][-1]
-        for key, column in self.rows.items():
-            ahead = {"passes": passes, "seconds": seconds, "iteration": iteration}.get(key, 0)
+    def joined(self, later, reports_later):
+        """The checks of a run and of the one that went on from here, a new history; the model that
+        is reported is one of the `later` run or of this one.
+        """
+        both = History(self.before)
+        for key, column in both.rows.items():
+            ahead = self[key][-1] if key in ("passes", "seconds", "iteration") else 0
+            column.extend(self[key])
             column.extend(value + ahead for value in later[key])
+        places = slice(0, len(self)) if reports_later else slice(len(self), None)
+        both["kept"][places] = [0.0] * len(both["kept"][places])
+        return both
 
     def repeat(self):
         """Add the last check once more, for what is amended."""

@@ -184,11 +184,9 @@ def continued(before, after, tol=0.0):
     """One result for a run and the one that went on from its point by another plan; the better
     of the two points.
     """
-    passes = before.history["passes"][-1]
-    lost = before if after.objective <= before.objective else after
-    lost.history["kept"][:] = [0.0] * len(lost.history)
-    before.history.extend(after.history, passes)
-    better, other = (after, before) if after.objective <= before.objective else (before, after)
+    fell = after.objective <= before.objective
+    history = before.history.joined(after.history, fell)
+    better, other = (after, before) if fell else (before, after)
     if other.bound.kind == "proof":
         # What was proved of the optimum at the other point holds for this one, which is lower.
         gained = other.objective - better.objective
@@ -200,14 +198,16 @@ def continued(before, after, tol=0.0):
         if proved or bound.value < better.bound.value:
             better = replace(better, bound=bound, suboptimality=share * other.suboptimality)
     if better is not after:
-        before.history.repeat()
-        before.history["objective"][-1] = better.objective
-        before.history["bound"][-1] = better.bound.value if better.bound.kind == "proof" else np.inf
-        before.history["suboptimality"][-1] = better.suboptimality
+        history.repeat()
+        history.replace_last(
+            objective=better.objective,
+            bound=better.bound.value if better.bound.kind == "proof" else np.inf,
+            suboptimality=better.suboptimality,
+        )
     return replace(
         better,
         reason=after.reason,
-        history=before.history,
+        history=history,
         state=after.state,
         advice=after.advice,
         to_go=after.to_go,

@@ -107,6 +107,11 @@ def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
     assert found.point is before.point
     assert found.bound.value == pytest.approx(0.01)
     assert found.suboptimality == pytest.approx(0.01 / 0.99)
+    # Both checks, and the lower point once more; those that were joined stay as they were.
+    assert found.history["passes"] == [1.0, 2.0, 2.0]
+    np.testing.assert_array_equal(found.history["kept"], [np.nan, 0.0, 0.0])
+    assert all(history["passes"] == [1.0] for history in histories)
+    np.testing.assert_array_equal(histories[1]["kept"], [np.nan])
 
 
 def test_tol_0_ends_at_rounding_and_none_runs_every_iteration():
