@@ -13,6 +13,8 @@ the run has taken: the gap with a better intercept, then the Newton decrement by
 of its own (`fastgd.certificates.newton_proof`).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgd.certificates import estimates
@@ -58,6 +60,24 @@ def provable(objective):
 def newton_proof(objective):
     """Proofs by the Newton decrement for one prediction, or for K."""
     return VectorNewtonProof(objective) if objective.vector else NewtonProof(objective)
+
+
+class Estimate(NamedTuple):
+    """What an estimate makes of a run whose falls say that it is done.
+
+    Attributes
+    ----------
+    ends : bool
+        Whether the run may end.
+    gap : float
+        What F - F* is then estimated to be; inf where nothing is told of it.
+    """
+
+    ends: bool
+    gap: float = np.inf
+
+
+GO_ON = Estimate(False)
 
 
 class Certifier:
@@ -153,8 +173,7 @@ class Certifier:
 
     @_quiet
     def estimated(self, check, fallen, spent, best):
-        """An estimate of F - F* at a check where falls say that `fallen` is left: inf where nothing
-        is told, None where the run has to go on.
+        """An `Estimate` of F - F* at a check where falls say that `fallen` is left.
 
         That F no longer falls says little: steps along it may be too short.  Where the curvature
         can be asked, its decrement is the estimate, looked at whenever the passes have doubled.
@@ -162,26 +181,16 @@ class Certifier:
         """
         F = self.objective
         if F.term.stationary:
-            return None  # how far a stationary point is, is known
+            return GO_ON  # how far a stationary point is, is known
         if F.convex and F.loss_smooth and F.term.certified:
-            if not self._due(spent):
-                return None
-            self._asked = spent
-            left = self._by_curvature(check, fallen)
-            return left if relative_gap_at(F, left, check.objective) <= self.tol else None
+            return self._ask(self._by_curvature, check, fallen, spent)
         if F.convex and F.term.certified and self.free_answers:
-            return np.inf  # subgradients of all rows: no falls tell how far the optimum is
+            return Estimate(True)  # subgradients of all rows: no falls tell how far the optimum is
         if best < check.objective - self.enough(check):
-            return None  # what falls is the noise
+            return GO_ON  # what falls is the noise
         if F.vector:
-            return fallen
-        # Steps that heavy tails keep short hardly move F at all: one of a fit's own rows had gained
-        # 3e-4 of the 2 % that the columns are good for.
-        if not self._due(spent):
-            return None
-        self._asked = spent
-        left = max(fallen, estimates.sure_fall(F, check.point, self._take_gradient(check)))
-        return left if relative_gap_at(F, left, check.objective) <= self.tol else None
+            return Estimate(True, fallen)
+        return self._ask(self._by_sure_fall, check, fallen, spent)
 
     @_quiet
     def left_at_rest(self, check, progress, fallen):
@@ -227,7 +236,7 @@ class Certifier:
         if known is not None and self._open(check):
             self._bound(check, self._from_known(known, check))
 
-    def _centered(self, check, keeps=False):
+    def _centered(self, check, keeps):
         """The check with the best intercept and its gap, or where it `keeps` its own with what
         follows for that: two passes.
         """
@@ -299,9 +308,25 @@ class Certifier:
         # does.
         return max(estimates.likely_left(F, check.point, gradient, estimates.LIKELY), fallen)
 
-    def _due(self, spent):
-        """Whether the passes have doubled since an estimate was asked for."""
-        return spent >= 2.0 * self._asked
+    def _by_sure_fall(self, check, fallen):
+        """What falls so far say, but no less than what a step is sure to bring.
+
+        Steps that heavy tails keep short hardly move F at all: one of a fit's own rows had gained
+        3e-4 of the 2 % that the columns are good for.
+        """
+        gradient = self._take_gradient(check)
+        return max(fallen, estimates.sure_fall(self.objective, check.point, gradient))
+
+    def _ask(self, estimate, check, fallen, spent):
+        """The `Estimate` where what is left is estimated to be within tol; asked only where the
+        passes have doubled since one was asked for.
+        """
+        if spent < 2.0 * self._asked:
+            return GO_ON
+        self._asked = spent
+        left = estimate(check, fallen)
+        within = relative_gap_at(self.objective, left, check.objective) <= self.tol
+        return Estimate(True, left) if within else GO_ON
 
     def _open(self, check):
         """Whether a smaller bound is asked for."""

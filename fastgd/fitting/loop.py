@@ -415,11 +415,11 @@ class Loop:
         fallen, best = rule.estimate(self.history), np.inf
         if self.best is not None:
             best = self.best.objective
-        left = self.certifier.estimated(check, fallen, self._spent, best)
-        if left is None:
+        estimate = self.certifier.estimated(check, fallen, self._spent, best)
+        if not estimate.ends:
             return None
-        if left < np.inf:
-            self.outlook.likely = check.objective - left
+        if estimate.gap < np.inf:
+            self.outlook.likely = check.objective - estimate.gap
         return StopReason.PLATEAU
 
     def _at_rest(self, state, check):
