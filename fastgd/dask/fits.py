@@ -125,7 +125,7 @@ def surveyed(workers, columns, estimator, here, memory):
     for number in sorted(told):
         groups[number] = []
         for block in told[number]:
-            own = copy.copy(block[1])
+            own = copy.copy(block.facts)
             own.own = slice(first, first + own.own.stop)
             first = own.own.stop
             groups[number].append(own)
@@ -134,14 +134,14 @@ def surveyed(workers, columns, estimator, here, memory):
     if not facts:
         raise ValueError("the blocks have no rows; at least one is needed")
     _check_alike(found)
-    n_features, sparse = found[0][2]
-    dtype = np.result_type(*(one[3] for one in found))
-    moments = moments_of(added_moments(one[5] for one in found), first)
+    n_features, sparse = found[0].columns
+    dtype = np.result_type(*(block.dtype for block in found))
+    moments = moments_of(added_moments(block.moments for block in found), first)
     lengths = functools.partial(lengths_of, moments, first)
     rows = ClusterRows(workers, facts, groups, n_features, sparse, dtype, lengths)
-    places = [one[0] for one in found]
+    places = [block.place for block in found]
     per_row = [
-        gathered(name, [unpacked(one[4][k]) for one in found], places, here, first)
+        gathered(name, [unpacked(block.per_row[k]) for block in found], places, here, first)
         for k, name in enumerate(PER_ROW)
     ]
     if per_row[0] is None:
@@ -184,12 +184,12 @@ def _far_columns(rows, moments):
 
 def _check_alike(found):
     """ValueError for a block of other columns than the first."""
-    first, _, usual, *_ = found[0]
-    for place, _, own, *_ in found:
-        if own != usual:
+    first = found[0]
+    for block in found:
+        if block.columns != first.columns:
             raise ValueError(
-                f"{place} has {columns_in_words(*own)}, {first} {columns_in_words(*usual)}; all "
-                "blocks need the same columns"
+                f"{block.place} has {columns_in_words(*block.columns)}, {first.place} "
+                f"{columns_in_words(*first.columns)}; all blocks need the same columns"
             )
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,7 +10,7 @@ import scipy.sparse as sp
 from fastgd.dask.frames import Frame, FrameSource, is_frame
 from fastgd.dask.packing import packed, unpacked
 from fastgd.dask.tree import folded
-from fastgd.data.block_rows import added_in_order, facts_of
+from fastgd.data.block_rows import BlockFacts, added_in_order, facts_of
 from fastgd.data.check_parameters import refuse_masked
 from fastgd.data.check_X import as_rows, check_structure
 from fastgd.data.far_columns import read_from
@@ -22,6 +23,32 @@ from fastgd.runtime.threads import count_threads
 
 # Bytes of the blocks that a source is read in.
 BLOCK = 1 << 26
+
+
+class SurveyedBlock(NamedTuple):
+    """What a worker tells of one of its blocks.
+
+    Attributes
+    ----------
+    place : str
+        What messages call it.
+    facts : BlockFacts
+        With rows counted from its own first one.
+    columns : tuple of int and bool
+        How many columns it has, and whether it is sparse.
+    dtype : dtype
+    per_row : list
+        Its targets, weights and offsets, packed.
+    moments : ndarray
+        As `moments_of_block` tells them.
+    """
+
+    place: str
+    facts: BlockFacts
+    columns: tuple[int, bool]
+    dtype: np.dtype
+    per_row: list
+    moments: Any
 
 
 class Shard:
@@ -79,13 +106,13 @@ class Shard:
         self.groups = {}
 
     def survey(self, encoding):
-        """Of each group, what is known of its blocks: facts, kind, targets, weights, offsets and
-        moments.  Blocks are loaded first, where they are not.
+        """Of each group, what is known of its blocks, a `SurveyedBlock` each.  Blocks are loaded
+        first, where they are not.
         """
         self.load(encoding)
         return {
             number: [
-                (
+                SurveyedBlock(
                     place,
                     facts,
                     (rows.shape()[1], rows.sparse),

@@ -107,7 +107,7 @@ def test_blocks_of_arrays_are_read_and_told_of_by_one_call():
     told = shard.survey(None)
     again = shard.survey(None)  # as after another worker was lost
     assert sorted(told) == sorted(again) == [0, 1]
-    assert [told[number][0][1].stored for number in (0, 1)] == [6, 6]
+    assert [told[number][0].facts.stored for number in (0, 1)] == [6, 6]
     assert shard.groups == {}
 
 
