@@ -19,7 +19,7 @@ one-hot columns of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,14 @@ from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, seve
 from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, ColumnSubset
-from fastgd.solvers.l1.proximal_newton import LOOSE, ROUNDING, Model, RowValues, newton_step
+from fastgd.solvers.l1.proximal_newton import (
+    LOOSE,
+    ROUNDING,
+    Model,
+    RowValues,
+    StepTaken,
+    newton_step,
+)
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
 # this share of l1.
@@ -158,6 +165,36 @@ class WorkingSetMemory:
     idle: int = 0
 
 
+class LastStep(NamedTuple):
+    """A step, and where it began: products of X and the intercept, `before`, and `coef`."""
+
+    step: StepTaken
+    before: tuple
+    coef: np.ndarray
+
+
+class StepsTaken(NamedTuple):
+    """What Newton steps on some columns led to.
+
+    Attributes
+    ----------
+    coef, gradient : ndarray, (n_columns,)
+    rows : RowValues
+    n_steps : int
+    first_violation : float
+        Before them.
+    last : LastStep or None
+        Where its model was one that a dual point can be made of.
+    """
+
+    coef: np.ndarray
+    gradient: np.ndarray
+    rows: RowValues
+    n_steps: int
+    first_violation: float
+    last: LastStep | None
+
+
 @shaped(point="u", known=("int64 c in 0:width", "c+1 c+1"), of_all=("int64 e in 0:d", "e+1 e+1"))
 class WorkingSet(Solver):
     """Proximal Newton with a working set, for smooth convex losses of one prediction and l1 > 0.
@@ -274,26 +311,24 @@ class WorkingSet(Solver):
         before = state.point
         columns = self._working_set(state)
         part = slice(0, d) if columns.whole else columns.index
-        u, gradient, rows, steps, first, last = self._steps(
-            columns, before[part], state.gradient[part], state
-        )
-        state.updates += steps
+        taken = self._steps(columns, before[part], state.gradient[part], state)
+        state.updates += taken.n_steps
         total, penalty = state.value, F.term.rest_value(before[part])
-        if rows is not self._rows:
+        if taken.rows is not self._rows:
             point = np.zeros(F.size)
-            point[part] = u
-            point[d:] = rows.intercept
-            self._settle(state, point, rows, gradient if columns.whole else None)
-        now = F.term.rest_value(u)
+            point[part] = taken.coef
+            point[d:] = taken.rows.intercept
+            self._settle(state, point, taken.rows, taken.gradient if columns.whole else None)
+        now = F.term.rest_value(taken.coef)
         fall = total - state.value + penalty - now
         fell = fall > ROUNDING * EPS * (abs(total) + penalty)
-        if steps:
-            uncut = last is None or last[0].share == 1.0
+        if taken.n_steps:
+            uncut = taken.last is None or taken.last.step.share == 1.0
             memory.fall = self._share_of(fall, state.value + now) if uncut else np.inf
-            if last is not None:
-                self._try_proof(state, columns, *last)
-        closer = first < 0.5 * memory.least_violation
-        memory.least_violation = min(first, memory.least_violation)
+            if taken.last is not None:
+                self._try_proof(state, columns, taken.last)
+        closer = taken.first_violation < 0.5 * memory.least_violation
+        memory.least_violation = min(taken.first_violation, memory.least_violation)
         memory.idle = 0 if fell or closer else memory.idle + 1
         if memory.idle >= MAX_IDLE:
             state.done = True
@@ -305,13 +340,14 @@ class WorkingSet(Solver):
         above = value - infimum if infimum > -np.inf else abs(value)
         return fall / above if above > 0.0 else np.inf
 
-    def _try_proof(self, state, columns, step, before, u):
+    def _try_proof(self, state, columns, last):
         """The dual point of the last step's model, where that may prove tol and the duality gap
         does not; half a pass.
 
         Not after a step on some of the rows.
         """
         F, d, fallen = self.objective, self.objective.n_features, state.memory.fall
+        step = last.step
         if step.share < 1.0 or not fallen <= np.sqrt(self.tol):
             return
         if not scaled_dual.applies(F):
@@ -322,7 +358,7 @@ class WorkingSet(Solver):
             return
         after = step.rows.products, step.rows.intercept
         index = slice(None) if columns.whole else columns.index
-        found = scaled_dual.lower_bound(F, before, after, u, step.coef, index)
+        found = scaled_dual.lower_bound(F, last.before, after, last.coef, step.coef, index)
         self._lower = max(self._lower, found)
 
     def progress(self, state):
@@ -349,9 +385,7 @@ class WorkingSet(Solver):
         self._rows, self._point = rows, point
 
     def _steps(self, columns, u, gradient, state):
-        """Newton steps on some columns: coefficients, gradient, `RowValues`, number of steps,
-        violation before them; the last step, with the rows and coefficients that it began from.
-        """
+        """Newton steps on some columns, from coefficients `u`: `StepsTaken`."""
         F, rows, steps, kept_columns = self.objective, self._rows, 0, None
         memory, last = state.memory, None
         fall = memory.fall
@@ -375,7 +409,7 @@ class WorkingSet(Solver):
                     columns.forget_curvature()
                     kept_columns = model.chosen
                 model = model._replace(kept_columns=kept_columns)
-            began = (rows.products, rows.intercept), u
+            before, began = (rows.products, rows.intercept), u
             value = rows.loss + F.term.value(u)
             step = newton_step(columns, u, gradient, rows, model)
             self.overhead_so_far += step.time / pass_cost(F)
@@ -387,24 +421,25 @@ class WorkingSet(Solver):
             if step.share == 0.0:
                 kept_columns = None
                 break
-            last = None if model.rng is None else (step, *began)
+            last = None if model.rng is None else LastStep(step, before, began)
             # After a step that was cut, curvatures are others: rough steps do.
             fall = self._share_of(step.fall, value - step.fall) if step.share == 1.0 else np.inf
             steps += 1
             gradient = columns.gradient(rows, u)
-            left, before = _violation(F, u, gradient, rows), left
+            left, left_before = _violation(F, u, gradient, rows), left
             if (
                 model.order.size
-                and _violation(F, u[model.chosen], gradient[model.chosen], rows) > POOR * before
+                and _violation(F, u[model.chosen], gradient[model.chosen], rows)
+                > POOR * left_before
             ):
                 memory.sampled_curvature = False
-            if left > REUSED * before:
+            if left > REUSED * left_before:
                 kept_columns = None
             if left <= (INNER if kept_columns is None else INNER_REUSED) * first or state.done:
                 break
         if columns.whole:
             memory.matrix = None if kept_columns is None else columns.known
-        return u, gradient, rows, steps, first, last
+        return StepsTaken(u, gradient, rows, steps, first, last)
 
     def _may_keep(self, columns, model):
         """Whether the matrix of a model may serve for another step: of gathered columns within an
