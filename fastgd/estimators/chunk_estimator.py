@@ -175,8 +175,22 @@ class ChunkEstimator(GDEstimator):
         Sums of 10,000 numbers and more would have BLAS wake its threads: on a busy machine 20 ms.
         """
         began = time.perf_counter()
-        loss = task.loss
-        n_targets = len(targets)
+        samples, seeds, starts, states = self._prepared_chunk(task, X, targets, weights, offset)
+        before = score_before()
+        parts = advance_targets(task, samples, seeds, starts, states, X)
+        self._store_chunk(parts)
+        score = np.nan if validation is None else self._validate(*validation)
+        self._note_chunk(parts, score, before, time.perf_counter() - began)
+        if validation is not None:
+            scores = self.history_["score"]
+            rule = Validation(self.tol or 0.0, self.n_iter_no_change)
+            self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
+
+    def _prepared_chunk(self, task, X, targets, weights, offset):
+        """Samples, seed, point to start from and state so far of each target, (n_targets,) each;
+        `task` gets what it lacks.
+        """
+        loss, n_targets = task.loss, len(targets)
         task.rows = as_rows(X, checked=True)
         task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
         task.in_place = self._chunks is not None
@@ -206,27 +220,21 @@ class ChunkEstimator(GDEstimator):
             if None in states
             else None
         )
-        seeds = self._seeds(rng, states)
-        before = score_before()
-        parts = advance_targets(task, samples, seeds, starts, states, X)
+        return samples, self._seeds(rng, states), starts, states
+
+    def _store_chunk(self, parts):
+        """Set what an estimator knows after the epoch of each target over a chunk."""
         self._states = [part.state for part in parts]
         self._set_latest(*self._shaped(parts))
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
-        plans = [part.plan for part in parts]
-        names = target_names(self, n_targets)
-        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, names, kind_of_models(self))
+        plans, names = [part.plan for part in parts], target_names(self, len(parts))
+        self.plan_ = plans[0] if len(parts) == 1 else Plans(plans, names, kind_of_models(self))
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)
         if self._best is None:
             self.__dict__.pop("best_validation_score_", None)
-        score = np.nan if validation is None else self._validate(*validation)
-        self._note_chunk(parts, score, before, time.perf_counter() - began)
-        if validation is not None:
-            scores = self.history_["score"]
-            rule = Validation(self.tol or 0.0, self.n_iter_no_change)
-            self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
 
     def _shift(self, task, samples, states):
         """Let automatic rates read columns that are far from 0 in the first chunk as distances

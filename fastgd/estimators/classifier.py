@@ -364,8 +364,30 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         task, given = self._task_of_chunks(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
-        several = np.ndim(y) == 2
-        if not hasattr(self, "classes_") and several:
+        self._take_classes(y, classes)
+        self._check_multi_class()
+        task.loss = self._joint_loss(task.loss)
+        targets = self._targets(y, hint="; pass all in classes")
+        weights = super()._weights(sample_weight, y, X.shape[0])
+        self._check_class_weight()
+        task.keep = self._share_kept(weights, X.shape[0])
+        earlier = task.keep * getattr(self, "class_count_", 0.0)
+        weights, totals = chunk_weights(self.class_weight, self.classes_, y, weights, earlier)
+        if totals is not None:
+            self.class_count_ = totals
+        validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
+        if weights is not None and not weights.any():
+            self._check_weightless(X, offset, task.loss, validation)
+            return self
+        before = functools.partial(self._score_before, given, y, sample_weight, offset)
+        self._advance(task, X, targets, weights, validation, offset, before)
+        return self
+
+    def _take_classes(self, y, classes):
+        """Know the classes from the first call to `partial_fit` on; ValueError where `classes` or
+        the labels `y` are not those of that call.
+        """
+        if not hasattr(self, "classes_") and np.ndim(y) == 2:
             self._columns_of_y = np.shape(y)[1]
             self.classes_ = np.arange(self._columns_of_y)
         if self._columns_of_y != columns_of(y):
@@ -390,23 +412,6 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             raise ValueError(
                 f"classes={classes} is not what the first call to partial_fit got: {self.classes_}"
             )
-        self._check_multi_class()
-        task.loss = self._joint_loss(task.loss)
-        targets = self._targets(y, hint="; pass all in classes")
-        weights = super()._weights(sample_weight, y, X.shape[0])
-        self._check_class_weight()
-        task.keep = self._share_kept(weights, X.shape[0])
-        earlier = task.keep * getattr(self, "class_count_", 0.0)
-        weights, totals = chunk_weights(self.class_weight, self.classes_, y, weights, earlier)
-        if totals is not None:
-            self.class_count_ = totals
-        validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        if weights is not None and not weights.any():
-            self._check_weightless(X, offset, task.loss, validation)
-            return self
-        before = functools.partial(self._score_before, given, y, sample_weight, offset)
-        self._advance(task, X, targets, weights, validation, offset, before)
-        return self
 
     def _check_weightless(self, X, offset, loss, validation):
         """Refuse a first chunk that has no weight, and rows that no chunk may have."""
