@@ -223,8 +223,9 @@ def make_plan(settings, objective, streaming=False, fresh=True):
         reasons.append(f"batch_size={_shown(given)} is all {n:,} rows")
     chosen = Choice(solver, batch, rate)
     if solver == "auto":
-        chosen = _choose(objective, batch, rate, streaming, fresh, settings, reasons)
+        chosen = _choose(objective, batch, rate, streaming, fresh, settings)
         solver, batch, rate = chosen[:3]
+        reasons += chosen.reasons
         if batch == "chunk":
             return Plan(solver, batch, rate, tuple(reasons), Laplace.form), None
     if (
@@ -247,75 +248,104 @@ def make_plan(settings, objective, streaming=False, fresh=True):
 
 
 class Choice(NamedTuple):
-    """Name of a solver, batch and rate; where forecasts decided, the class and all of them."""
+    """Name of a solver, batch and rate, and why; where forecasts decided, the class and all of
+    them.
+    """
 
     name: Any
     batch: int | str
     rate: str
+    reasons: tuple[str, ...] = ()
     solver: Any = None
     forecasts: tuple[tuple[str, float], ...] = ()
 
 
-def _choose(F, batch, rate, streaming, fresh, settings, reasons):
-    """The `Choice` where the solver is left open; what it rests on is added to `reasons`."""
+def _choose(F, batch, rate, streaming, fresh, settings):
+    """The `Choice` where the solver is left open."""
     if F.loss.online:
-        reasons.append(
-            "the perceptron is an online rule: one row at a time, until an epoch brings no mistake"
-        )
-        rate = "constant" if rate == "auto" else rate
-        return Choice("gd", 1 if batch == "auto" else batch, rate)
+        return _online(batch, rate)
     if streaming or rate in ("pa1", "pa2"):
-        reasons.append("rows come in chunks" if streaming else f"{rate} is a one-row step")
-        if rate == "auto" and fresh and batch == "auto" and Laplace.suits(F):
-            reasons.append(
-                "with this link each chunk is worth a few Newton steps, beside the curvature of "
-                "those before"
-            )
-            return Choice("newton", "chunk", "auto")
-        if rate == "auto" and fresh and batch in ("auto", 1):
-            return _one_look(F, reasons)
-        # Adagrad's first steps are as long as its last: after a fit, 60 more rows took accuracy
-        # from 0.95 to 0.80.
-        rule = "adagrad" if rate == "auto" and fresh else "gd"
-        return Choice(rule, 1 if batch == "auto" and rate != "line_search" else batch, rate)
+        return _row_by_row(F, batch, rate, streaming, fresh)
     if batch == "growing":
-        reasons.append("batch_size='growing' was given")
         best = cheapest(F, settings.tol)[0]
-        return Choice(best.name if "growing" in best.batch_sizes else "lbfgs", batch, rate)
-    whole = batch == "auto" and rate == "auto" and not F.penalty.single
-    if (batch == "full" or whole) and not F.loss_smooth and not _interior_point(F):
-        given = f"batch_size={_shown(settings.batch_size)} was given"
-        reasons.append("the penalty needs all rows per update" if whole else given)
-        return Choice("nesterov", "full", rate)
-    if batch not in ("auto", "full") or rate != "auto":
-        # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a
-        # batch is given.
-        full = batch == "full" or (batch == "auto" and rate == "line_search")
-        given = (
-            f"learning_rate={rate!r}"
-            if rate != "auto"
-            else f"batch_size={_shown(settings.batch_size)}"
+        name = best.name if "growing" in best.batch_sizes else "lbfgs"
+        return Choice(name, batch, rate, ("batch_size='growing' was given",))
+    asked = _full_batch(F, batch, rate, settings) or _as_given(batch, rate, settings)
+    return asked or _by_forecasts(F, batch, settings)
+
+
+def _online(batch, rate):
+    """For the perceptron."""
+    why = "the perceptron is an online rule: one row at a time, until an epoch brings no mistake"
+    rate = "constant" if rate == "auto" else rate
+    return Choice("gd", 1 if batch == "auto" else batch, rate, (why,))
+
+
+def _row_by_row(F, batch, rate, streaming, fresh):
+    """For rows that come in chunks, and for one-row steps."""
+    why = "rows come in chunks" if streaming else f"{rate} is a one-row step"
+    if rate == "auto" and fresh and batch == "auto" and Laplace.suits(F):
+        worth = (
+            "with this link each chunk is worth a few Newton steps, beside the curvature of those "
+            "before"
         )
-        reasons.append(f"{given} was given")
-        if full:
-            return Choice("nesterov", "full", rate)
-        return Choice("gd", 1 if batch == "auto" else batch, rate)
+        return Choice("newton", "chunk", "auto", (why, worth))
+    if rate == "auto" and fresh and batch in ("auto", 1):
+        return _one_look(F, why)
+    # Adagrad's first steps are as long as its last: after a fit, 60 more rows took accuracy from
+    # 0.95 to 0.80.
+    rule = "adagrad" if rate == "auto" and fresh else "gd"
+    return Choice(rule, 1 if batch == "auto" and rate != "line_search" else batch, rate, (why,))
+
+
+def _full_batch(F, batch, rate, settings):
+    """For all rows per update where no solver's own steps take kinks; else None."""
+    whole = batch == "auto" and rate == "auto" and not F.penalty.single
+    if not (batch == "full" or whole) or F.loss_smooth or _interior_point(F):
+        return None
+    given = f"batch_size={_shown(settings.batch_size)} was given"
+    why = "the penalty needs all rows per update" if whole else given
+    return Choice("nesterov", "full", rate, (why,))
+
+
+def _as_given(batch, rate, settings):
+    """For an explicit schedule or batch size; else None.
+
+    Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a batch
+    is given.
+    """
+    if batch in ("auto", "full") and rate == "auto":
+        return None
+    given = (
+        f"learning_rate={rate!r}" if rate != "auto" else f"batch_size={_shown(settings.batch_size)}"
+    )
+    why = (f"{given} was given",)
+    if batch == "full" or (batch == "auto" and rate == "line_search"):
+        return Choice("nesterov", "full", rate, why)
+    return Choice("gd", 1 if batch == "auto" else batch, rate, why)
+
+
+def _by_forecasts(F, batch, settings):
+    """The cheapest of all solvers."""
     chosen, forecast, forecasts = compared(F, settings.tol, batch)
     why = forecast.reason or "nothing else takes this loss with sums over the rows alone"
-    reasons.append(f"{_size(F)}: {why}")
+    reasons = [f"{_size(F)}: {why}"]
     if reading_share(F) > 0.0:
         what = "round" if F.rows.location == "elsewhere" else "reading"
         reasons.append(
             f"what a {what} takes beside computing counts as {reading_share(F):.2g} passes"
         )
-    rows = _rows_for(chosen, F, batch, reasons)
-    if batch == "auto" and rows != "growing" and _too_few(F, chosen, settings.most_iterations):
-        reasons.append(
+    rows = _rows_for(chosen, F, batch)
+    if rows == "growing":
+        reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
+    elif batch == "auto" and _too_few(F, chosen, settings.most_iterations):
+        early = (
             f"max_iter={settings.most_iterations} would end that early, so each row is a step "
             "instead"
         )
-        return _one_look(F, reasons)
-    return Choice(chosen.rule_name or chosen.name, rows, rate, chosen, forecasts)
+        return _one_look(F, *reasons, early)
+    name = chosen.rule_name or chosen.name
+    return Choice(name, rows, "auto", tuple(reasons), chosen, forecasts)
 
 
 def _size(F):
@@ -325,12 +355,11 @@ def _size(F):
     return size if share == 1.0 else f"{size}, {share * F.n_features:.3g} nonzeros a row"
 
 
-def _rows_for(solver, F, batch, reasons):
+def _rows_for(solver, F, batch):
     """The batch size of a solver where none, or all rows, were given."""
     grows = F.rows.location in solver.begins_on_samples and growth_pays(F)
     if batch == "full" or not grows or Growing.refusal(F):
         return solver.batch_sizes[0]
-    reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
     return "growing"
 
 
@@ -340,9 +369,9 @@ def _interior_point(F):
     return not F.loss_smooth and any(is_open("newton", form, F) for form in forms)
 
 
-def _one_look(F, reasons):
-    """The `Choice` where each row is seen once or a few times: a rate for each column, or one that
-    falls.
+def _one_look(F, *reasons):
+    """The `Choice` where for these `reasons` each row is seen once or a few times: a rate for each
+    column, or one that falls.
 
     Mean accuracy on the next of 12 chunks of 1,000 rows, rates that fall as 1 / (alpha t) less
     Adagrad's, for hinge and log loss: more than 1,024 columns and alpha / R^2 of 1e-3 0.024 to
@@ -366,16 +395,15 @@ def _one_look(F, reasons):
     ):
         share = F.l2 / float(F.moments().mean_norm2 or np.inf)
         if share >= STRONG:
-            reasons.append(
+            strong = (
                 f"the penalty is strong, {share:.1g} of the rows' mean square, so rates fall as 1 "
                 "/ (alpha t)"
             )
-            return Choice("gd", 1, "optimal")
+            return Choice("gd", 1, "optimal", (*reasons, strong))
     if has_mean(F.loss) and F.loss.curvature_bound == np.inf:
-        reasons.append("steps are as long as the curvature about the null model allows")
-        return Choice("gd", 1, "auto")
-    reasons.append("each column finds its own rate")
-    return Choice("adagrad", 1, "auto")
+        long = "steps are as long as the curvature about the null model allows"
+        return Choice("gd", 1, "auto", (*reasons, long))
+    return Choice("adagrad", 1, "auto", (*reasons, "each column finds its own rate"))
 
 
 def _too_few(F, solver, most_iterations):
@@ -404,7 +432,7 @@ def _too_few(F, solver, most_iterations):
 
 def _own_steps(chosen, given, F, tol, reasons):
     """Plan for a solver that finds its own steps; `given` is the batch size in the user's words."""
-    name, batch, rate, solver, forecasts = chosen
+    name, batch, rate, _, solver, forecasts = chosen
     allowed = batch_sizes()[name]
     legal = batch in ("auto", *allowed) or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
@@ -413,7 +441,7 @@ def _own_steps(chosen, given, F, tol, reasons):
         raise ValueError(f"solver={name!r} {Growing.refusal(F)}")
     solver = solver or of_name(name, F, tol)
     if batch == "auto":
-        batch = _rows_for(solver, F, batch, [])
+        batch = _rows_for(solver, F, batch)
     if rate != "auto":
         raise ValueError(
             f"solver={name!r} finds its own steps: learning_rate must be 'auto', got {rate!r}"
