@@ -4,6 +4,7 @@ data where they are.
 
 import collections
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from fastgd.certificates import vector_newton_proof
 from fastgd.data import sources
 from fastgd.objective import vector_gram
 from fastgd.runtime import threads, workers
+from support.thinning import most_different, values_of
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -28,21 +30,40 @@ else:
 DATA = Path(os.environ.get("FASTGD_DATA", ROOT.parent / "shared" / "data"))
 
 
+# {test: {value of a parameter: whether a case with it runs}}, of the tests that are thinned.
+THINNED = pytest.StashKey[dict]()
+
+
 @pytest.hookimpl(tryfirst=True)  # before marks are looked at
-def pytest_collection_modifyitems(items):
-    plain, of_test = bool(numba.config.DISABLE_JIT), collections.Counter()
+def pytest_collection_modifyitems(config, items):
+    plain = bool(numba.config.DISABLE_JIT)
+    thinned = collections.defaultdict(list)
     for item in items:
-        thinned = item.get_closest_marker("thinned")
-        if thinned:
-            name = item.nodeid.split("[")[0]
-            if of_test[name] % thinned.kwargs["plain" if plain else "compiled"]:
-                item.add_marker(pytest.mark.long)
-            of_test[name] += 1
+        if item.get_closest_marker("thinned") and not item.get_closest_marker("long"):
+            thinned[item.nodeid.split("[")[0]].append(item)
+    for cases in thinned.values():
+        every = cases[0].get_closest_marker("thinned").kwargs["plain" if plain else "compiled"]
+        stay = most_different([values_of(case) for case in cases], every)
+        for number, case in enumerate(cases):
+            if number not in stay:
+                case.add_marker(pytest.mark.long)
     skip = pytest.mark.skip(reason="needs the JIT" if plain else "says the same without the JIT")
     for item in items:
         marked = item.get_closest_marker("jit" if plain else "plain")
         if marked or (plain and "real_data" in getattr(item, "fixturenames", ())):
             item.add_marker(skip)
+    config.stash[THINNED] = {name: values_that_run(cases) for name, cases in thinned.items()}
+    if "FASTGD_THINNED" in os.environ:
+        Path(os.environ["FASTGD_THINNED"]).write_text(json.dumps(config.stash[THINNED]))
+
+
+def values_that_run(cases):
+    runs = {}
+    for case in cases:
+        left_out = case.get_closest_marker("long") or case.get_closest_marker("skip")
+        for value in values_of(case):
+            runs[value] = runs.get(value, False) or not left_out
+    return runs
 
 
 @pytest.fixture(autouse=True)

@@ -54,7 +54,7 @@ def test_a9a_is_certified_to_1e_6(solver, a9a, a9a_optimum):
     assert model.history_["passes"][-1] <= 100
 
 
-@pytest.mark.thinned(plain=1, compiled=5)
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.parametrize("batch_size", [1, 16, 64, 256])
 @pytest.mark.parametrize("solver", RULES)
 def test_a9a_a_few_rows_at_a_time(solver, batch_size, a9a, a9a_optimum):
@@ -125,7 +125,7 @@ def test_covtype_as_it_comes(solver, batch_size, real_data):
         assert model.suboptimality_ <= 1e-4
 
 
-@pytest.mark.thinned(plain=1, compiled=5)
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize(
     "loss", ["huber", "epsilon_insensitive", "quantile", "squared_epsilon_insensitive"]
 )
