@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -57,65 +58,81 @@ def run_by_plans(task, objective, go, start, state, kept=None):
     `go(record, rule, start, state, kept)` gives the result of the last of the plans, within what is
     `remaining` for it.  A `kept` run is taken up.
     """
-    begin, settings, tol = time.perf_counter(), task.settings, task.settings.tol
-    # What a loss without a bound curves by is known there: plans ask for it.
-    objective.know_null_model()
-    if kept is None:
-        plan, rule = make_plan(settings, objective)
-        if task.notes:
-            plan = replace(plan, reasons=(*plan.reasons, *task.notes))
-        record = PlanRecord([_with_rows_in_order(task, objective, plan)])
-    else:
-        record = kept.record
-        begin -= record.seconds + kept.loop_state.seconds
-        for plan in record.tried:
-            _with_rows_in_order(task, objective, plan)
-        rule = _rule_of(settings, record.tried)
-    # An interior point method is still Newton's method: open to whoever asked for that, too.
-    # An explicit schedule ends as it ends.
-    automatic = settings.solver == "auto" and settings.learning_rate == "auto"
-    first = record.tried[0]
-    becomes = is_open(first.solver, INTERIOR_POINT, objective)
-    may_change = automatic or becomes or may_be_succeeded(settings, first, objective)
-    before = record.result
-    while True:
-        try:
-            result = go(record, rule, start, state, kept)
-        except KeyboardInterrupt:
-            if before is None:
-                raise
-            # Before a check of the later plan: there is the model of the earlier one.
-            result = replace(before, reason=StopReason.INTERRUPTED)
-            break
-        record.updates += _updates(objective, result)
-        if before is not None:
-            result = continued(before, result, tol)
-        if not (may_change and _stuck(record.tried[-1], objective, result, tol)):
-            break
+    plans = _PlanRun(task, objective, kept)
+    try:
+        plans.take(go(plans.record, plans.rule, start, state, kept))
+        while plans.change():
+            plans.take(go(plans.record, plans.rule, plans.result.point, None, None))
+    except KeyboardInterrupt:
+        if plans.result is None:
+            raise
+        # Before a check of a later plan: there is the model of the earlier one.
+        plans.result = replace(plans.result, reason=StopReason.INTERRUPTED)
+    _judge_ending(plans.result, task.settings.tol)
+    if plans.result.advice == NO_MORE and task.settings.solver != "auto":
+        plans.result.advice += OR_AUTO
+    return plans.record.tried[-1], plans.result, plans.record.updates
+
+
+class _PlanRun:
+    """A run by one plan after the other: `record` of them, `rule` of the last one, and the `result`
+    of those that are over, or None.
+    """
+
+    def __init__(self, task, objective, kept):
+        self.task, self.objective = task, objective
+        self.begun = time.perf_counter()
+        settings = task.settings
+        # What a loss without a bound curves by is known there: plans ask for it.
+        objective.know_null_model()
+        if kept is None:
+            plan, self.rule = make_plan(settings, objective)
+            if task.notes:
+                plan = replace(plan, reasons=(*plan.reasons, *task.notes))
+            self.record = PlanRecord([_with_rows_in_order(task, objective, plan)])
+        else:
+            self.record = kept.record
+            self.begun -= self.record.seconds + kept.loop_state.seconds
+            for plan in self.record.tried:
+                _with_rows_in_order(task, objective, plan)
+            self.rule = _rule_of(settings, self.record.tried)
+        self.result: Any = self.record.result
+        # An interior point method is still Newton's method: open to whoever asked for that, too.
+        # An explicit schedule ends as it ends.
+        automatic = settings.solver == "auto" and settings.learning_rate == "auto"
+        first = self.record.tried[0]
+        becomes = is_open(first.solver, INTERIOR_POINT, objective)
+        self.may_change = automatic or becomes or may_be_succeeded(settings, first, objective)
+
+    def take(self, result):
+        """Join what came of the last plan to the result so far."""
+        self.record.updates += _updates(self.objective, result)
+        if self.result is not None:
+            result = continued(self.result, result, self.task.settings.tol)
+        self.result = result
+
+    def change(self):
+        """Let another plan be the last one where this one is stuck; whether there is one."""
+        task, record, result = self.task, self.record, self.result
+        tol = task.settings.tol
+        if not (self.may_change and _stuck(record.tried[-1], self.objective, result, tol)):
+            return False
         if below_rounding(result, tol):
-            result = replace(result, reason=StopReason.PLATEAU, advice=smallest_tol(result))
-            break
+            advice = smallest_tol(result)
+            self.result = replace(result, reason=StopReason.PLATEAU, advice=advice)
+            return False
         record.to_go.append(result.to_go)
-        try:
-            changed = _changed(task, objective, record, result)
-        except KeyboardInterrupt:
-            result.reason = StopReason.INTERRUPTED
-            break
+        changed = _changed(task, self.objective, record, result)
         if changed is None:
-            break
-        seconds = time.perf_counter() - begin
+            return False
+        seconds = time.perf_counter() - self.begun
         if task.max_time is not None and seconds >= task.max_time:
             result.reason = StopReason.TIME
-            break
-        plan, rule = changed
-        record.tried.append(_with_rows_in_order(task, objective, plan))
-        before = result
+            return False
+        plan, self.rule = changed
+        record.tried.append(_with_rows_in_order(task, self.objective, plan))
         record.result, record.seconds = replace(result, state=None), seconds
-        start, state, kept = result.point, None, None
-    _judge_ending(result, tol)
-    if result.advice == NO_MORE and settings.solver != "auto":
-        result.advice += OR_AUTO
-    return record.tried[-1], result, record.updates
+        return True
 
 
 def remaining(task, record):
