@@ -25,6 +25,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import columns_cost, pass_cost, solving_cost
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.l1 import kernels
+from fastgd.solvers.l1.active_epochs import descend, hot_epoch
 from fastgd.solvers.l1.column_subset import NO_ROWS
 from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
 
@@ -53,15 +54,8 @@ ENTRY = 3.0
 SYSTEMS = 2.0
 SYSTEMS_OF_PATH = 20.0
 TINY = 1e-300
-# Columns that are 0 are looked at again once the others are so much closer.
-CLOSER = 0.1
+# Epochs on columns at most.
 MAX_EPOCHS = 50
-# Columns whose change was at least this share of the largest, if they hold no more than this share
-# of the values, are gone over so often once more: in text a few frequent columns answer to all
-# others, and theirs is the violation that a certificate is about.
-HOT = 0.1
-HOT_SHARE = 0.1
-HOT_EPOCHS = 5
 # A rough step ends where an epoch brings less than this share of what the step did, or after so
 # many epochs.  To go on makes a step that the line search cuts, for curvatures there are others.
 ROUGH_SHARE = 0.1
@@ -320,17 +314,7 @@ def _sweep(columns, unknowns, derivatives, curvatures, model):
         return kernels.column_epoch((*data, places), order, *numbers, changes, *strengths)
 
     def epoch(active):
-        largest, fell = once(active)
-        hot = changes[active] > HOT * largest
-        if lengths[active[hot]].sum() > HOT_SHARE * lengths[active].sum():
-            return largest, fell
-        rest = float(changes[active[~hot]].max(initial=0.0))
-        for _ in range(HOT_EPOCHS):
-            largest, more = once(active[hot])
-            fell += more
-            if largest <= rest:
-                break
-        return max(largest, rest), fell
+        return hot_epoch(once, active, changes, lengths)
 
     def moving():
         return np.flatnonzero((unknowns != 0.0) | free)
@@ -338,23 +322,20 @@ def _sweep(columns, unknowns, derivatives, curvatures, model):
     if model.rough:
         _few_epochs(epoch, every, moving)
         return visited
-    active, sizes, enough = every, [], model.goal
-    for _ in range(MAX_EPOCHS):
-        largest = epoch(active)[0]
-        if active is every:
-            if largest <= model.goal:
-                break
-            enough = max(model.goal, CLOSER * largest)
-        elif largest <= enough:
-            active = every
-            continue
-        active = moving()
+    sizes = []
+
+    def settled(active):
+        nonlocal visited
         sizes.append(active.size)
-        if len(sizes) >= EPOCHS and abs(sizes[-4] - active.size) <= STEADY * active.size:
-            X = sp.csc_array(tuple(data), shape=(F.n_samples, data[2].size - 1))
-            settle(X[:, places[active]], active, *numbers, *strengths)
-            visited += CG_STEPS * float(lengths[active].sum())
-            active, sizes = every, []
+        if len(sizes) < EPOCHS or abs(sizes[-4] - active.size) > STEADY * active.size:
+            return False
+        X = sp.csc_array(tuple(data), shape=(F.n_samples, data[2].size - 1))
+        settle(X[:, places[active]], active, *numbers, *strengths)
+        visited += CG_STEPS * float(lengths[active].sum())
+        sizes.clear()
+        return True
+
+    descend(epoch, every, moving, model.goal, MAX_EPOCHS, settled)
     return visited
 
 

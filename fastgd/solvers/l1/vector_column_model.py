@@ -13,7 +13,7 @@ import numpy as np
 from fastgd.objective import kernels as objective_kernels
 from fastgd.objective.vector_map import samples_of
 from fastgd.solvers.l1 import kernels
-from fastgd.solvers.l1.proximal_newton import CLOSER, HOT, HOT_EPOCHS, HOT_SHARE
+from fastgd.solvers.l1.active_epochs import descend, hot_epoch
 
 # Epochs at most: what they leave is for the next model.
 MAX_EPOCHS = 20
@@ -61,35 +61,17 @@ class VectorColumnModel:
         have orders by `rng`.
         """
         before, every = self.unknowns.copy(), np.arange(self.unknowns.size)
-        active, enough = every, tolerance
-        for _ in range(MAX_EPOCHS):
-            largest = self._epoch(active, rng)
-            if active is every:
-                if largest <= tolerance:
-                    break
-                enough = max(tolerance, CLOSER * largest)
-            elif largest <= enough:
-                active = every
-                continue
-            active = np.flatnonzero((self.unknowns != 0.0) | (every >= self.n_penalised))
+
+        def epoch(active):
+            return hot_epoch(lambda some: self._once(some, rng), active, self.changes, self.lengths)
+
+        def moving():
+            return np.flatnonzero((self.unknowns != 0.0) | (every >= self.n_penalised))
+
+        descend(epoch, every, moving, tolerance, MAX_EPOCHS)
         step = np.zeros(self.F.size)
         step[self.places] = self.unknowns - before
         return step
-
-    def _epoch(self, active, rng):
-        """One epoch over the `active`, and over those of them that changed most a few times more;
-        the largest change of a derivative.
-        """
-        largest = self._once(active, rng)
-        hot = self.changes[active] > HOT * largest
-        if self.lengths[active[hot]].sum() > HOT_SHARE * self.lengths[active].sum():
-            return largest
-        rest = float(self.changes[active[~hot]].max(initial=0.0))
-        for _ in range(HOT_EPOCHS):
-            largest = self._once(active[hot], rng)
-            if largest <= rest:
-                break
-        return max(largest, rest)
 
     def _once(self, active, rng):
         F, order = self.F, rng.permutation(active)
@@ -102,7 +84,8 @@ class VectorColumnModel:
             self.changes,
         )
         strengths = F.l1, F.l2, self.n_penalised
-        return kernels.vector_column_epoch(self.data, order, *numbers, *strengths)
+        largest = kernels.vector_column_epoch(self.data, order, *numbers, *strengths)
+        return largest, 0.0  # what the model fell by, nobody asks
 
 
 def second_derivatives(F, rows, damping):
