@@ -193,7 +193,7 @@ class Certifier:
         return self._ask(self._by_sure_fall, check, fallen, spent)
 
     @_quiet
-    def left_at_rest(self, check, progress, fallen):
+    def gap_at_rest(self, check, progress, fallen):
         """An estimate of what a solver with nothing left to do has left, where no bound goes to 0;
         `fallen` is what falls so far say.
         """
@@ -202,7 +202,7 @@ class Certifier:
             decrement = known.factor.norm_of(F.subgradient(check.point, check.gradient))
             return 0.5 * estimates.caution(F.loss) * decrement**2
         if F.convex and F.loss_smooth and F.term.certified:
-            return estimates.likely_left(F, check.point, self._take_gradient(check))
+            return estimates.estimated_gap(F, check.point, self._take_gradient(check))
         if (F.convex and F.term.certified) or F.term.stationary:
             return np.inf
         return fallen
@@ -303,10 +303,10 @@ class Certifier:
         """What the curvature at the check says of what is left."""
         F, gradient = self.objective, self._take_gradient(check)
         if self.free_answers:
-            return estimates.likely_left(F, check.point, gradient)
+            return estimates.estimated_gap(F, check.point, gradient)
         # Where noise ends the run the falls and the decrement have to agree: the lesser caution
         # does.
-        return max(estimates.likely_left(F, check.point, gradient, estimates.LIKELY), fallen)
+        return max(estimates.estimated_gap(F, check.point, gradient, estimates.LIKELY), fallen)
 
     def _by_sure_fall(self, check, fallen):
         """What falls so far say, but no less than what a step is sure to bring.
@@ -324,9 +324,9 @@ class Certifier:
         if spent < 2.0 * self._asked:
             return GO_ON
         self._asked = spent
-        left = estimate(check, fallen)
-        within = relative_gap_at(self.objective, left, check.objective) <= self.tol
-        return Estimate(True, left) if within else GO_ON
+        gap = estimate(check, fallen)
+        within = relative_gap_at(self.objective, gap, check.objective) <= self.tol
+        return Estimate(True, gap) if within else GO_ON
 
     def _open(self, check):
         """Whether a smaller bound is asked for."""

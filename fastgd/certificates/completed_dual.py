@@ -113,7 +113,9 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     blind = ~seen
     blind[redundant.columns] = False
     kernel = np.append(rest[blind], rest @ redundant.directions)
-    noise = pulls * np.append(size[blind], size @ np.abs(redundant.directions) + redundant.left)
+    noise = pulls * np.append(
+        size[blind], size @ np.abs(redundant.directions) + redundant.residuals
+    )
     doubt = factor.doubt(sum_rounding(F))
     if not doubt < 1.0 or (np.abs(kernel) > noise).any():
         return -np.inf

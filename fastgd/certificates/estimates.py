@@ -36,7 +36,7 @@ def caution(loss):
     return LIKELY if loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
 
 
-def likely_left(F, v, gradient, times=None):
+def estimated_gap(F, v, gradient, times=None):
     """An estimate of F - F* at a point where no bound goes to 0: half the squared decrement, some
     `times`, by default `caution`.
 

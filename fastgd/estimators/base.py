@@ -80,7 +80,7 @@ FROM_THE_WORST = (
 # From worst to best; of several models the worst is reported.
 KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
-STORED_FORMAT = 4
+STORED_FORMAT = 5
 
 
 @public

@@ -22,7 +22,7 @@ def ready_state(
     """
     kind = _kind(solver, plan, objective)
     same = state is not None and state.run.kind == kind and state.point.size == objective.size
-    same = same and not (other_rows and state.run.left)
+    same = same and not (other_rows and state.run.model_is_earlier)
     if same and None not in (problem, state.run.problem):
         same = problem == state.run.problem
     if same and objective.allowed(state.point) is state.point:

@@ -28,18 +28,18 @@ class Extrapolated(StoppingRule):
 
     def check(self, history):
         """PLATEAU by the checks at e, e / 2 and e / 4 iterations."""
-        left = self.left(history)
+        fall = self.remaining_fall(history)
         enough = 0.5 * self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
-        return StopReason.PLATEAU if left <= enough else None
+        return StopReason.PLATEAU if fall <= enough else None
 
     def estimate(self, history):
         """F - F* by estimate."""
-        return 2.0 * self.left(history)
+        return 2.0 * self.remaining_fall(history)
 
-    def left(self, history):
+    def remaining_fall(self, history):
         """What is left to fall after the last check, inf where checks before it tell nothing."""
         last = self._last(history)
-        return np.inf if last is None else left_to_fall(*last)
+        return np.inf if last is None else extrapolated_fall(*last)
 
     @staticmethod
     def _last(history):
@@ -82,12 +82,12 @@ class Cautious(Extrapolated):
         return np.inf if last is None else MAX_RATIO / (1.0 - MAX_RATIO) * abs(last[1] - last[2])
 
 
-def left_to_fall(first, second, third):
+def extrapolated_fall(first, second, third):
     """What is left to fall after three objectives that lie as far apart as one step of a series.
 
     Examples
     --------
-    >>> left_to_fall(1.75, 1.25, 1.125)
+    >>> extrapolated_fall(1.75, 1.25, 1.125)
     0.125
     """
     earlier, fall = first - second, abs(second - third)

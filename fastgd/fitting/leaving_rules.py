@@ -98,24 +98,24 @@ class Overdue(LeavingRule):
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
         spent = self.worth * history["passes"][-1]
-        left = self.left(history)
-        if left == 0.0 and spent <= self.MAX_TIMES * self.forecast:
+        remaining = self.remaining_passes(history)
+        if remaining == 0.0 and spent <= self.MAX_TIMES * self.forecast:
             return None
         other = self.other()
         if spent > self.MAX_TIMES * max(self.forecast, other):
             return StopReason.PLATEAU
         if spent > min(self.forecast, other):
-            return StopReason.PLATEAU if left > other else None
+            return StopReason.PLATEAU if remaining > other else None
         tried = spent > self.TRIED * other
-        hopeless = tried and self.HOPELESS * other < left < np.inf
+        hopeless = tried and self.HOPELESS * other < remaining < np.inf
         return StopReason.PLATEAU if hopeless else None
 
     def to_go(self, history):
         """What is left at its own pace; None where nothing came closer."""
-        left = self.left(history)
-        return left if left < np.inf else None
+        remaining = self.remaining_passes(history)
+        return remaining if remaining < np.inf else None
 
-    def left(self, history):
+    def remaining_passes(self, history):
         """What is left at the pace of the last passes, in passes' worth of time; inf where nothing
         came closer, 0 where there is nothing yet to compare a bound with.
         """
@@ -207,14 +207,14 @@ class Slow(LeavingRule):
         other = self.other() if callable(self.other) else self.other
         if self.so_far is not None and passes[-1] + self.so_far() < self.TRIED * other:
             return None
-        return StopReason.PLATEAU if self.left(history) > other else None
+        return StopReason.PLATEAU if self.remaining_passes(history) > other else None
 
     def to_go(self, history):
         """What is left at its own pace; 0 where falls have grown of late, which no pace tells."""
-        left = self.left(history)
-        return left if left < np.inf else 0.0
+        remaining = self.remaining_passes(history)
+        return remaining if remaining < np.inf else 0.0
 
-    def left(self, history):
+    def remaining_passes(self, history):
         """What is left at the pace of the last falls, in passes' worth of time."""
         values, passes = history["objective"], history["passes"]
         k = self.CHECKS

@@ -16,7 +16,7 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Check, relative_gap_at
 from fastgd.certificates.certifier import Certifier, provable
 from fastgd.fitting import divergence, ending
-from fastgd.fitting.extrapolation import left_to_fall
+from fastgd.fitting.extrapolation import extrapolated_fall
 from fastgd.fitting.history import History
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError, Result, is_rounding
@@ -119,14 +119,14 @@ class Outlook:
     ----------
     likely : float or None
         F*, where an estimate ends the run.
-    left_early : bool
+    handed_over : bool
         Whether another plan is expected to be there first.
     to_go : float or None
         Passes' worth of time that this plan would still have taken at its rate so far, then.
     """
 
     likely: float | None = None
-    left_early: bool = False
+    handed_over: bool = False
     to_go: float | None = None
 
 
@@ -334,10 +334,10 @@ class Loop:
 
     def _near(self, progress):
         """What the solver estimates to be left, in the unit of distances."""
-        value = progress.lower + progress.left if progress.value is None else progress.value
+        value = progress.lower + progress.gap_estimate if progress.value is None else progress.value
         if not np.isfinite(value):
             return np.inf
-        return relative_gap_at(self.objective, progress.left, value)
+        return relative_gap_at(self.objective, progress.gap_estimate, value)
 
     def _note_if_open(self, state, progress):
         """Note a check without its point where value and estimate alone tell that no rule ends the
@@ -349,10 +349,10 @@ class Loop:
             return False
         if len(self.history) and any(rule.check(self.history) for rule in self.needs.rules):
             return False
-        left = self._near(progress)
-        if self.tol is not None and (left <= self.tol or progress.done):
+        gap = self._near(progress)
+        if self.tol is not None and (gap <= self.tol or progress.done):
             return False
-        self._note(state, progress.value, NO_BOUND, left, np.nan)
+        self._note(state, progress.value, NO_BOUND, gap, np.nan)
         return True
 
     def _check(self, state, start_point):
@@ -399,7 +399,7 @@ class Loop:
             if reason is not None and rule.extrapolates and self.solver.own_steps:
                 reason = self._settled(check, rule)
             if reason is not None:
-                self.outlook.left_early = rule.hands_over
+                self.outlook.handed_over = rule.hands_over
                 self.outlook.to_go = rule.to_go(self.history) if rule.hands_over else None
                 return reason
         return None
@@ -431,9 +431,9 @@ class Loop:
             if self.solver.own_steps and not provable(self.objective):
                 values = self.history["objective"]
                 values = [values[0]] * (5 - len(values)) + values[-5:]  # sooner: it stood still
-                fallen = left_to_fall(*values[::2])
-                left = self.certifier.left_at_rest(check, self.progress, fallen)
-                self.outlook.likely = check.objective - left
+                fallen = extrapolated_fall(*values[::2])
+                gap = self.certifier.gap_at_rest(check, self.progress, fallen)
+                self.outlook.likely = check.objective - gap
             return StopReason.PLATEAU
         # Others depend on where a run was cut: k iterations and m more would not be k + m.
         if self._regular(state) and self.progress.whole:
@@ -494,14 +494,14 @@ class Loop:
         if self.score is not None and len(self.history):
             self.history["kept"][-1 if chosen is self.last else self.scored_at] = 1.0
         if state is not None:  # None where the run was interrupted before its first
-            state.run.left = scored and chosen is not self.last
+            state.run.model_is_earlier = scored and chosen is not self.last
         if self.solver.own_steps and not scored and reason is not StopReason.CONVERGED:
             checks = [chosen] if self.best is None else [chosen, self.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
         last = chosen is self.last
         # One that is left has shown that it is not there: a proof would be in vain.
         ended = reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED)
-        if ended and not self.outlook.left_early:
+        if ended and not self.outlook.handed_over:
             told = self.progress, self._spent
             chosen = self.certifier.judge(chosen, *told, final=True, keeps=scored)
         if reason is not StopReason.CONVERGED:

@@ -282,7 +282,7 @@ def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
     interior point method left.
     """
     known = set(map(_name, tried))
-    left, least = _left_early(tried, to_go) if automatic else (None, np.inf)
+    abandoned, least = _cheapest_abandoned_plan(tried, to_go) if automatic else (None, np.inf)
     for solver, told in _after(tried[-1], takeovers(F, tol)):
         name = solver.rule_name or solver.name
         if (name, solver.form) in known or not (automatic or _follows_a_name(solver, told, F)):
@@ -293,14 +293,14 @@ def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
         along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
         reasons = (*tried[-1].reasons, f"{why}, so {along} went on from there")
         return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
-    if left is None:
+    if abandoned is None:
         return None
-    along = f"{left.solver} {left.form}".rstrip()
+    along = f"{abandoned.solver} {abandoned.form}".rstrip()
     reasons = (*tried[-1].reasons, f"{why}, so {along} was taken up again")
-    return replace(left, batch_size=batch_sizes()[left.solver][0], reasons=reasons), None
+    return replace(abandoned, batch_size=batch_sizes()[abandoned.solver][0], reasons=reasons), None
 
 
-def _left_early(tried, to_go):
+def _cheapest_abandoned_plan(tried, to_go):
     """What had least left at its own pace of the plans that were left for another one, and how
     much; None and inf where there is none but the last, or one was taken up again before.
     """

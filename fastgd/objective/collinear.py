@@ -22,15 +22,15 @@ ROUNDING = 4e-15
 REFINEMENTS = 3
 
 
-@shaped(columns="int64 c in 0:u", directions="u c", left="c")
+@shaped(columns="int64 c in 0:u", directions="u c", residuals="c")
 class Redundant(NamedTuple):
     """Redundant columns, and for each, (size, k), a direction that moves it and no row by more
-    than what is `left`.
+    than its entry of `residuals`.
     """
 
     columns: np.ndarray
     directions: np.ndarray
-    left: np.ndarray
+    residuals: np.ndarray
 
     @classmethod
     def none(cls, size):

@@ -66,7 +66,7 @@ def lowest_shifts(sums, infimum=-np.inf, start=None, usual=np.inf):
     # round, as long as rounds bring more than that.
     before = np.inf
     for _ in range(MAX_ROUNDS):
-        left = np.flatnonzero(_left_to_fall(*found))
+        left = np.flatnonzero(_still_falls(*found))
         if not left.size or before - found[0] <= TIED * abs(found[0]):
             break
         before = found[0]
@@ -76,7 +76,7 @@ def lowest_shifts(sums, infimum=-np.inf, start=None, usual=np.inf):
     return shifts, found[0]
 
 
-def _left_to_fall(value, derivatives, matrix):
+def _still_falls(value, derivatives, matrix):
     """Along which shifts, (K,), a loss that is a sum over them would fall by more than rounding."""
     curvature = np.maximum(np.diag(matrix), FLAT)
     # Not as products, which overflow where offsets are far.

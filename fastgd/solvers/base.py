@@ -47,7 +47,7 @@ class Progress(NamedTuple):
     ----------
     value : float or None
         F at the answer, where that is known although the answer would cost a pass.
-    left : float
+    gap_estimate : float
         An estimate of F - F*; no proof.
     lower : float
         F is nowhere below this: a proof.
@@ -67,7 +67,7 @@ class Progress(NamedTuple):
     """
 
     value: float | None = None
-    left: float = np.inf
+    gap_estimate: float = np.inf
     lower: float = -np.inf
     rounded: float = 0.0
     curvature: Curvature | None = None
@@ -160,7 +160,7 @@ class RunRecord:
         How chunks of rows are taken (`partial_fit`).
     reference : float
         Size of the mean loss of the zero model on an earlier chunk.
-    left : bool
+    model_is_earlier : bool
         Whether the model of the run is an earlier one: that of the best score on held-out rows.
     """
 
@@ -170,7 +170,7 @@ class RunRecord:
     best: tuple[float, np.ndarray] | None = None
     stream: Any = None
     reference: float = 0.0
-    left: bool = False
+    model_is_earlier: bool = False
 
 
 @dataclass

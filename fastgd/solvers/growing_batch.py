@@ -185,7 +185,7 @@ class Growing(Solver):
         n_rows = part.share * part.n_samples
         told = min(STRICT * part.size / n_rows, MAX_LEFT)
         total = inner.value + part.rest_value(inner.point)
-        return solver.progress(inner).left <= told * abs(total)
+        return solver.progress(inner).gap_estimate <= told * abs(total)
 
     def _next_stage(self, state):
         memory = state.memory

@@ -93,7 +93,7 @@ def test_a_run_is_overdue_once_another_plan_is_ahead_by_count():
     assert rule.check(history([30.0, 60.0], [1.0, 0.1])) is None  # three digits at 30 passes each
     assert rule.check(history([30.0, 60.0], [1.0, 0.11])) is None
     assert rule.check(history([30.0, 60.0], [1.0, 0.2])) is StopReason.PLATEAU
-    assert rule.left(history([30.0, 60.0], [1.0, 0.1])) == pytest.approx(90.0)
+    assert rule.remaining_passes(history([30.0, 60.0], [1.0, 0.1])) == pytest.approx(90.0)
     # Whatever the pace promises, eight times what was forecast are enough.
     assert rule.check(history([400.0, 801.0], [1.0, 1.1e-4])) is StopReason.PLATEAU
 

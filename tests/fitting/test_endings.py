@@ -25,7 +25,7 @@ from fastgd.certificates.estimates import sure_fall
 from fastgd.fitting import ending, successor
 from fastgd.fitting.divergence import still_grows
 from fastgd.fitting.ending import below_rounding, falls_short, how_it_ended, smallest_tol
-from fastgd.fitting.extrapolation import Cautious, Extrapolated, left_to_fall
+from fastgd.fitting.extrapolation import Cautious, Extrapolated, extrapolated_fall
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.result import Result
@@ -412,7 +412,7 @@ def history_of(objective):
 
 def test_what_is_told_as_left():
     history = history_of([4.0, 2.0, 1.5, 1.25])
-    assert Extrapolated(1e-3).left(history) == 0.25
+    assert Extrapolated(1e-3).remaining_fall(history) == 0.25
     assert Extrapolated(1e-3).estimate(history) == 0.5
     assert Cautious(1e-3, False).estimate(history) == pytest.approx(19 * 0.25)
     for rule in (Extrapolated(1e-3), Cautious(1e-3, True)):
@@ -423,8 +423,8 @@ def test_what_is_told_as_left():
     assert Cautious(1e-3, False).check(falls) is StopReason.PLATEAU
     assert Cautious(1e-3, True).check(falls) is None
     assert Cautious(2e-3, True).check(falls) is StopReason.PLATEAU
-    assert left_to_fall(3.0, 2.0, 2.5) == 0.5
-    assert left_to_fall(1.0, 2.0, 2.5) == pytest.approx(19 * 0.5)
+    assert extrapolated_fall(3.0, 2.0, 2.5) == 0.5
+    assert extrapolated_fall(1.0, 2.0, 2.5) == pytest.approx(19 * 0.5)
 
 
 def test_who_has_to_be_told():

@@ -110,7 +110,7 @@ def test_points_are_evaluated_for_rules_that_ask_for_them(needs_point):
         looks = 0
 
         def progress(self, state):
-            return Progress(value=state.value, left=1.0)
+            return Progress(value=state.value, gap_estimate=1.0)
 
         def evaluate(self, state):
             self.looks += 1

@@ -210,7 +210,7 @@ def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
     assert overdue.check(seen(passes=[4.0], suboptimality=[0.1])) is None  # no pace yet
     # A factor of 10 in 4 passes, two more to go: 8 passes, each worth 2.
     fast = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.01])
-    assert overdue.left(fast) == overdue.to_go(fast) == pytest.approx(16.0)
+    assert overdue.remaining_passes(fast) == overdue.to_go(fast) == pytest.approx(16.0)
     assert overdue.to_go(seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.1])) is None
     assert overdue.check(fast) is None
     # In 4 passes a factor of 1.1: hundreds more, and a quarter of the other plan is spent.
@@ -220,10 +220,10 @@ def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
     assert overdue.check(early) is None
     # Beyond the forecast it is enough that more is left than the other plan takes.
     late = seen(passes=[10.0, 20.0], suboptimality=[0.01, 0.001])
-    assert overdue.left(late) == pytest.approx(20.0)
+    assert overdue.remaining_passes(late) == pytest.approx(20.0)
     assert overdue.check(late) is None
     late = seen(passes=[10.0, 20.0], suboptimality=[0.01, 0.003])
-    assert 30.0 < overdue.left(late) < 60.0
+    assert 30.0 < overdue.remaining_passes(late) < 60.0
     assert overdue.check(late) is StopReason.PLATEAU
     far = seen(passes=[100.0, 200.0], suboptimality=[1.0, 1e-9])
     assert overdue.check(far) is StopReason.PLATEAU
@@ -253,7 +253,7 @@ def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
     left = 0.9**11
     checks = np.log(left / (1e-4 * values[-1])) / np.log(1.0 / 0.9)
     history = seen(objective=values, passes=[*(2.0 * k)])
-    assert slow.left(history) == pytest.approx(checks * (2.0 + 3.0))
+    assert slow.remaining_passes(history) == pytest.approx(checks * (2.0 + 3.0))
     assert slow.check(history) is StopReason.PLATEAU
     assert slow.check(seen(objective=values[:8], passes=[*(2.0 * k[:8])])) is None
     quick = seen(objective=[*(1.0 + 0.3**k)], passes=[*(2.0 * k)])
@@ -263,7 +263,7 @@ def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
     assert Slow(1e-4, other=50.0, more=3.0, forecast=spent + 1.0).check(history) is None
     assert Slow(1e-4, other=50.0, more=3.0, forecast=spent).check(history) is StopReason.PLATEAU
     grows = seen(objective=[*(1.0 - 0.01 * k**2)], passes=[*(2.0 * k)])
-    assert slow.left(grows) == np.inf
+    assert slow.remaining_passes(grows) == np.inf
     assert slow.to_go(grows) == 0.0
     # The objectives of samples are other ones.
     samples = seen(objective=values, passes=[*(2.0 * k)], batch=[100.0] * 4 + [1000.0] * 8)
@@ -286,7 +286,7 @@ def test_a_pace_is_in_what_was_counted_beside_passes():
     history = seen([1.0 + 0.9**k for k in range(12)], [2.0 * k for k in range(12)])
     told = Slow(1e-4, 50.0, more=3.0)
     counted = Slow(1e-4, 50.0, more=0.0, so_far=lambda: 36.0)
-    assert counted.left(history) == told.left(history)
+    assert counted.remaining_passes(history) == told.remaining_passes(history)
     spent = 22.0 + 36.0
     for forecast, found in ((spent, StopReason.PLATEAU), (spent + 1.0, None)):
         slow = Slow(1e-4, 50.0, 0.0, forecast=forecast, so_far=lambda: 36.0)
@@ -295,7 +295,7 @@ def test_a_pace_is_in_what_was_counted_beside_passes():
     asked = []
     for other, found in ((4.0 * spent, StopReason.PLATEAU), (4.0 * spent + 1.0, None)):
         slow = Slow(1e-4, lambda told=other: asked.append(told) or told, 0.0, so_far=lambda: 36.0)
-        slow.left = lambda history: 1e9
+        slow.remaining_passes = lambda history: 1e9
         assert slow.check({name: one[:9] for name, one in history.items()}) is None
         assert not asked
         assert slow.check(history) is found

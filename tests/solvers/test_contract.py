@@ -243,8 +243,8 @@ def test_progress_and_answers_tell_the_truth(solver, loss, penalty, shape):
     lowest = reference_value(loss, penalty, shape)
     rounding = 1e-9 * abs(lowest) + 1e-12
     assert known.lower <= lowest + rounding
-    assert known.left >= 0.0
-    assert value - lowest <= UNDERSTATED * known.left + rounding
+    assert known.gap_estimate >= 0.0
+    assert value - lowest <= UNDERSTATED * known.gap_estimate + rounding
     if found.gradient is not None:
         gradient = F.smooth_and_gradient(found.point)[1]
         np.testing.assert_allclose(found.gradient, gradient, rtol=1e-6, atol=1e-8)

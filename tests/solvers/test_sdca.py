@@ -268,7 +268,7 @@ def test_the_gaps_of_all_rows_are_what_the_bound_leaves(loss, penalty, fit_inter
     solver = Sdca(F, seed=1)
     state = iterations(solver, 3)
     if state.memory.lower == -np.inf:
-        assert solver.progress(state).left == np.inf
+        assert solver.progress(state).gap_estimate == np.inf
         return
     left = F.value(state.point) - state.memory.lower
     size = abs(F.value(state.point)) + abs(state.memory.lower)

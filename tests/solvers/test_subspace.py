@@ -124,11 +124,11 @@ def test_progress_needs_no_point_and_holds_each_iteration():
         solver.advance(state)
         known = solver.progress(state)
         assert known.value == state.value
-        assert known.value - best <= known.left + 1e-15
+        assert known.value - best <= known.gap_estimate + 1e-15
     assert "point" not in state.__dict__
     assert F.passes == before + 8
     gradient = F.gradient(state.point)
-    assert known.left == pytest.approx(
+    assert known.gap_estimate == pytest.approx(
         float(gradient[:-1] @ gradient[:-1]) / (2.0 * F.l2), rel=1e-4
     )
 

@@ -125,7 +125,7 @@ def test_nothing_left_and_steps_that_blocks_know_nothing_of_are_no_division_by_0
     solver = BlockNewton(F, 1e-6)
     state = iterations(solver, 3)
     memory, g = state.memory, state.gradient
-    memory.left = 0.0
+    memory.gap_estimate = 0.0
     assert solver._nearly_there(state)
     memory.pairs = [(np.full(F.size, 1e200), np.full(F.size, 1e-200))]
     plain = solver._precondition(memory.blocks, g)
@@ -220,13 +220,13 @@ def test_blocks_are_not_formed_for_the_last_steps():
     solver = BlockNewton(F, 1e-4)
     state = iterations(solver, 1)
     memory = state.memory
-    memory.n_steps, memory.left_at_first = 9, 1.0
+    memory.n_steps, memory.first_gap_estimate = 9, 1.0
     near, far = 1.5e-6 * F.value(state.point), 0.5
-    memory.left = near
+    memory.gap_estimate = near
     assert solver._nearly_there(state)
-    memory.left = far
+    memory.gap_estimate = far
     assert not solver._nearly_there(state)
-    memory.left = 2.0  # steps from these blocks do not get on
+    memory.gap_estimate = 2.0  # steps from these blocks do not get on
     assert not solver._nearly_there(state)
 
 

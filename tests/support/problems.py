@@ -100,7 +100,7 @@ def iterations(solver, count, state=None):
 def nearly_done(solver, state, tol):
     """Whether the solver says that no more than tol of F is left, or that it can do no more."""
     known = solver.progress(state)
-    return known.left <= tol * abs(known.lower + known.left) or known.done
+    return known.gap_estimate <= tol * abs(known.lower + known.gap_estimate) or known.done
 
 
 def proved(solver, tol=1e-6, max_iter=4000):

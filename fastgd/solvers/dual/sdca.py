@@ -97,8 +97,8 @@ class SdcaMemory:
         What the bound would be higher by if nothing rounded.
     raised : float
         What the last iteration raised the bound by.
-    left : float
-        The gap that it left, as some rows tell.
+    gap_estimate : float
+        An estimate of F - F* after the last iteration, by some of the rows.
     """
 
     duals: np.ndarray | None = None
@@ -113,7 +113,7 @@ class SdcaMemory:
     lower: float = -np.inf
     rounded: float = 0.0
     raised: float = np.inf
-    left: float = np.inf
+    gap_estimate: float = np.inf
 
 
 class Sdca(Solver):
@@ -284,7 +284,7 @@ class Sdca(Solver):
         bound, memory.rounded = self._proved(state)
         memory.raised = bound - memory.bound
         memory.bound = memory.lower = bound
-        memory.left = self._gap(state, self._sampled(memory.visits))
+        memory.gap_estimate = self._gap(state, self._sampled(memory.visits))
 
     def retreat(self, state, safe_point):
         """Begin anew from `safe_point` where w is not finite; where F alone is not, w is on its
@@ -304,7 +304,10 @@ class Sdca(Solver):
         """The bound of the dual variables, and how far F is above it as some rows tell."""
         memory = state.memory
         return Progress(
-            left=memory.left, lower=memory.lower, rounded=memory.rounded, done=state.done
+            gap_estimate=memory.gap_estimate,
+            lower=memory.lower,
+            rounded=memory.rounded,
+            done=state.done,
         )
 
     def evaluate(self, state):
@@ -536,7 +539,7 @@ def visits_on_sample(objective):
     while sample.passes < MAX_TRIED:
         with np.errstate(all="ignore"):
             solver.advance(state)
-        left = state.memory.left
-        if left <= ROUGH * (state.memory.bound + left - F.loss.infimum):
+        gap = state.memory.gap_estimate
+        if gap <= ROUGH * (state.memory.bound + gap - F.loss.infimum):
             return sample.passes
     return np.inf

@@ -385,7 +385,7 @@ class CentralPath(Solver):
     def progress(self, state):
         """The dual objective at the dual variables, the greatest so far, and the gap to F."""
         memory = state.memory
-        return Progress(left=memory.gap, lower=memory.bound, done=state.done)
+        return Progress(gap_estimate=memory.gap, lower=memory.bound, done=state.done)
 
     def answer(self, state):
         """The unknowns, with the coefficients that an L1 part holds at 0 there, and within their

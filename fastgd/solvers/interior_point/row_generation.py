@@ -182,7 +182,7 @@ class RowGeneration(Solver):
     def progress(self, state):
         """What the objective of the rows that were taken proves, and the gap to F."""
         memory = state.memory
-        return Progress(left=memory.gap, lower=memory.lower, done=state.done)
+        return Progress(gap_estimate=memory.gap, lower=memory.lower, done=state.done)
 
     def _recall(self, state, workspace):
         """Take the rows once more."""
@@ -330,7 +330,7 @@ def _minimum(objective, point, enough):
     solver = ColumnGeneration(F) if takes_columns_by_need(F) else CentralPath(F)
     state = solver.start(point)
     for _ in range(MAX_ITERATIONS):
-        if state.done or solver.progress(state).left <= enough:
+        if state.done or solver.progress(state).gap_estimate <= enough:
             break
         solver.advance(state)
     return solver.answer(state), solver.progress(state).lower

@@ -342,7 +342,7 @@ class Newton(Solver):
         memory = state.memory
         exact = memory.factor is not None and memory.exact
         return Progress(
-            left=np.inf if memory.decrement is None else 0.5 * memory.decrement,
+            gap_estimate=np.inf if memory.decrement is None else 0.5 * memory.decrement,
             lower=memory.lower,
             curvature=Curvature(memory.factor, memory.anchor) if exact else Curvature(),
             done=state.done,

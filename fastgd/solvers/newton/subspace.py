@@ -274,11 +274,11 @@ class RowSubspace(Solver):
 
         Both follow from kept images: a claim is made of what `evaluate` finds.
         """
-        F, left = self.objective, np.inf
+        F, gap = self.objective, np.inf
         if F.convex and F.l2 > 0.0:
             gradient = state.gradient[: self.n_coef]
-            left = float(gradient @ gradient) / (2.0 * F.l2)
-        return Progress(value=state.value, left=left, done=state.done)
+            gap = float(gradient @ gradient) / (2.0 * F.l2)
+        return Progress(value=state.value, gap_estimate=gap, done=state.done)
 
     def evaluate(self, state):
         """(v, smooth part of F, its gradient) at the point, all from X: one pass.

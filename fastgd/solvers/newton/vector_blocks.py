@@ -88,9 +88,9 @@ class BlockMemory(Falls):
         Passes of the steps since they were formed, and how often they were.
     pairs : list of (ndarray, ndarray)
         The last steps and the changes of the gradient along them, the oldest first.
-    left : float
+    gap_estimate : float
         g' P^-1 g / 2 at the point, P as long as the last step says: about F - F*.
-    left_at_first : float
+    first_gap_estimate : float
         The same after the first step from these blocks.
     """
 
@@ -98,8 +98,8 @@ class BlockMemory(Falls):
     n_steps: int = 0
     n_matrices: int = 0
     pairs: list = field(default_factory=list)
-    left: float = np.inf
-    left_at_first: float = np.inf
+    gap_estimate: float = np.inf
+    first_gap_estimate: float = np.inf
 
 
 class BlockNewton(Solver):
@@ -191,9 +191,9 @@ class BlockNewton(Solver):
             if is_curved(s, y):
                 memory.pairs = [*memory.pairs, (s, y)][-MAX_PAIRS:]
             state.rate, state.point, state.value, state.gradient = found
-            memory.left = 0.5 * float(state.gradient @ solve(state.gradient))
+            memory.gap_estimate = 0.5 * float(state.gradient @ solve(state.gradient))
         if memory.n_steps == 0:
-            memory.left_at_first = memory.left
+            memory.first_gap_estimate = memory.gap_estimate
         memory.n_steps += round((F.passes - before) / F.share)
         state.iteration += 1
         state.updates += 1
@@ -222,16 +222,16 @@ class BlockNewton(Solver):
         """Whether steps from these blocks, as fast as so far, cost less than new ones."""
         memory = state.memory
         enough = PROVED * self.tol * unit_at(self.objective, state.value)
-        if not enough > 0.0 or not memory.left < memory.left_at_first < np.inf:
+        if not enough > 0.0 or not memory.gap_estimate < memory.first_gap_estimate < np.inf:
             return False
-        if memory.left == 0.0:
+        if memory.gap_estimate == 0.0:
             return True
-        fall = np.log(memory.left_at_first / memory.left) / max(memory.n_steps - 1, 1)
-        return bool(np.log(memory.left / enough) <= self.refresh_cost * fall)
+        fall = np.log(memory.first_gap_estimate / memory.gap_estimate) / max(memory.n_steps - 1, 1)
+        return bool(np.log(memory.gap_estimate / enough) <= self.refresh_cost * fall)
 
     def progress(self, state):
         """Half the squared decrement as the preconditioner sees it."""
-        return Progress(left=state.memory.left, done=state.done)
+        return Progress(gap_estimate=state.memory.gap_estimate, done=state.done)
 
     def retreat(self, state, safe_point):
         """Begin anew from `safe_point`."""

@@ -419,11 +419,11 @@ def row_epoch(problem, rule, step_length, order, block, iterate, rates, options)
             update += 1.0
             prediction = _row_dot(rows, i, coef) + point[d] + samples.offset(i)
             derivative = loss.derivative(prediction, samples.target(i))
-            left, right = rows.span(i)
+            start, end = rows.span(i)
             weight, multiple = samples.weight(i), np.nan
             if step_length.uses_row():
                 value, norm = loss.value(prediction, samples.target(i)), 0.0
-                for k in range(left, right):
+                for k in range(start, end):
                     norm += rates[rows.column(k)] * rows.entry(i, k) * rows.entry(i, k)
                 multiple = step_length.multiple(rate, value, derivative, norm, weight)
             uncapped = rate * derivative * weight
@@ -433,18 +433,18 @@ def row_epoch(problem, rule, step_length, order, block, iterate, rates, options)
             if derivative != 0.0:
                 scale = rule.begin(int(update))
                 for s in range(state.shape[0]):
-                    for k in range(left, right):
-                        held[s, k - left] = state[s, rows.column(k)]
-                for k in range(left, right):
-                    steps[k - left] = rule.step(
-                        held, k - left, derivative * rows.entry(i, k), 0.0, rate, scale
+                    for k in range(start, end):
+                        held[s, k - start] = state[s, rows.column(k)]
+                for k in range(start, end):
+                    steps[k - start] = rule.step(
+                        held, k - start, derivative * rows.entry(i, k), 0.0, rate, scale
                     )
                 for s in range(state.shape[0]):
-                    for k in range(left, right):
-                        state[s, rows.column(k)] = held[s, k - left]
-                for k in range(left, right):
+                    for k in range(start, end):
+                        state[s, rows.column(k)] = held[s, k - start]
+                for k in range(start, end):
                     j = rows.column(k)
-                    coef[j] -= rates[j] * steps[k - left]
+                    coef[j] -= rates[j] * steps[k - start]
                 if intercept_rate > 0.0:
                     point[d] -= rule.step(state, d, derivative, 0.0, rate * intercept_rate, scale)
         counts = 1.0 if update >= average_from else 0.0
@@ -483,8 +483,8 @@ def vector_row_epoch(problem, rule, order, block, iterate, rates, options):
             loss.derivatives(predictions, samples.target(i), derivatives)
             for c in range(n_predictions):
                 derivatives[c] *= samples.weight(i)
-            left, right = rows.span(i)
-            for k in range(left, right):
+            start, end = rows.span(i)
+            for k in range(start, end):
                 j, entry = np.int64(rows.column(k)), rows.entry(i, k)
                 if entry != 0.0:
                     for c in range(n_predictions):
