@@ -104,7 +104,7 @@ def rows_of(problem, tols=TOLS, rounds=3):
         told = {}
         for name, solver, batch in own:
             if batch != "growing":
-                told[name] = float(solver.cost(objective, tol).passes)
+                told[name] = float(solver.forecast(objective, tol).passes)
         proving = {"auto": auto, **found}
         settings = {"auto": (None, "auto"), **{name: rest for name, *rest in own}}
         settings = {name: one for name, one in settings.items() if proving[name]["proved"]}

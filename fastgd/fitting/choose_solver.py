@@ -147,7 +147,7 @@ def takeovers(objective, tol):
     where there are others.
     """
     open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
-    told = [(one, one.cost(objective, tol)) for one in open_to]
+    told = [(one, one.forecast(objective, tol)) for one in open_to]
     told = [(one, forecast) for one, forecast in told if forecast.passes < np.inf]
     hopeful = [pair for pair in told if not _is_hopeless(objective, pair[1])]
     return sorted(hopeful or told, key=_order_of_takeover)
@@ -191,8 +191,8 @@ def _least(open_to, objective, tol, told=None):
     found, least = open_to[0], Forecast(np.inf, last=True)
     surest = found, least
     for solver in open_to:
-        best = np.inf if least.last else least.passes
-        forecast = solver.cost(objective, tol, best)
+        cutoff = np.inf if least.last else least.passes
+        forecast = solver.forecast(objective, tol, cutoff)
         if not forecast.passes < np.inf:
             continue
         if told is not None:

@@ -11,7 +11,7 @@ from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_pl
 from fastgd.fitting.extrapolation import Cautious, Extrapolated
 from fastgd.fitting.leaving_rules import Outpaced, Overdue, Slow, Stalled
 from fastgd.fitting.plan import INTERIOR_POINT
-from fastgd.fitting.replan import forecast, is_again, next_plan
+from fastgd.fitting.replan import forecast_of_plan, is_again, next_plan
 from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
 from fastgd.objective.distances import unit_at
@@ -127,7 +127,7 @@ def _is_last(tried, method, objective, tol):
     if method is None:
         return other is None
     estimated = F.convex and F.loss_smooth and F.term.certified and not provable(F)
-    return estimated and (other is None or is_unknown(forecast(other[0], F, tol)))
+    return estimated and (other is None or is_unknown(forecast_of_plan(other[0], F, tol)))
 
 
 def rules_of_rivals(settings, tried, objective, so_far=None):
@@ -148,8 +148,8 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
     if method.judged_by == "bound":
         rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
         worth = 1.0 + method.overhead_passes(F)
-        return [Overdue(tol, forecast(plan, F, tol).passes, rival_passes, worth)]
-    least = 0.0 if at_once else forecast(plan, F, tol).passes
+        return [Overdue(tol, forecast_of_plan(plan, F, tol).passes, rival_passes, worth)]
+    least = 0.0 if at_once else forecast_of_plan(plan, F, tol).passes
     if so_far is not None:
         # Runs are short where it is told by itself: asked at once, what few rows have in common
         # took 8 passes of 11.
@@ -168,7 +168,7 @@ def _rival_passes(tried, objective, tol, unknown=True, doubted=1.0):
     other = next_plan(tried, objective, "", tol=tol)
     if other is None:
         return np.inf
-    found = forecast(other[0], objective, tol)
+    found = forecast_of_plan(other[0], objective, tol)
     if is_unknown(found) and not unknown:
         return np.inf
     return found.passes if found.sure else doubted * found.passes

@@ -339,8 +339,8 @@ def _after(plan, told):
     return told[rules.index(plan.solver) + 1 :] if plan.solver in rules else []
 
 
-def forecast(plan, F, tol):
+def forecast_of_plan(plan, F, tol):
     """What a run of a plan takes, a `Forecast`; one of a rule is there for the worst case."""
     if plan.solver not in batch_sizes():
         return Forecast(LAST_RESORT, last=True)
-    return of_plan(plan, F, tol).cost(F, tol)
+    return of_plan(plan, F, tol).forecast(F, tol)

@@ -238,7 +238,7 @@ class Solver:
     """Contract of all solvers.
 
     `advance` is the only method that every solver has to write; one that `solver=` and `auto` are
-    to find also has a `name`, `refusal` and `cost`, and a line in `fastgd.solvers.REGISTRY`.
+    to find also has a `name`, `refusal` and `forecast`, and a line in `fastgd.solvers.REGISTRY`.
 
     Attributes
     ----------
@@ -372,11 +372,11 @@ class Solver:
         return False
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """What it takes to tol: a `Forecast`, by counts of operations and never by a clock.
 
-        `best` is what another solver takes: one that is above that anyway may tell any number that
-        is, and need not look at rows for it.
+        `cutoff` is what another solver takes: where it is above that anyway, any number above it
+        will do, and needs no look at rows.
         """
         return Forecast(np.inf)
 

@@ -15,7 +15,7 @@ from fastgd.fitting.default_rules import rules_of_rivals
 from fastgd.fitting.history import History
 from fastgd.fitting.leaving_rules import Overdue, Slow
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, Settings, make_plan
-from fastgd.fitting.replan import continued, forecast, is_again, next_plan
+from fastgd.fitting.replan import continued, forecast_of_plan, is_again, next_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.objective.cost_model import visit_cost
@@ -101,8 +101,8 @@ def test_a_run_is_overdue_once_another_plan_is_ahead_by_count():
 @pytest.fixture
 def hopeful(monkeypatch):
     """Dual ascent said to take next to nothing, everywhere."""
-    told = classmethod(lambda cls, F, tol, best=np.inf: Forecast(1.0, "said to be quick"))
-    monkeypatch.setattr(Sdca, "cost", told)
+    told = classmethod(lambda cls, F, tol, cutoff=np.inf: Forecast(1.0, "said to be quick"))
+    monkeypatch.setattr(Sdca, "forecast", told)
 
 
 @pytest.mark.parametrize("loss", ["hinge", Quantile(0.5), "squared_hinge", "huber"], ids=str)
@@ -209,7 +209,7 @@ def test_no_plan_comes_twice(loss, penalty):
     )
     tried = [make_plan(Settings(), F)[0]]
     while (following := next_plan(tried, F, "it ended")) is not None:
-        assert forecast(following[0], F, 1e-4).passes > 0.0
+        assert forecast_of_plan(following[0], F, 1e-4).passes > 0.0
         tried.append(following[0])
     assert len({(one.solver, one.form) for one in tried}) == len(tried) <= 5
     assert tried[-1].solver in ("gd", "nesterov")
@@ -262,10 +262,10 @@ def test_a_known_forecast_is_a_rival_however_much_it_tells():
     tried = [Plan("newton", "full", "auto")]
     other = next_plan(tried, F, "")[0]
     assert other.form == "by elimination"
-    assert forecast(other, F, 1e-4).passes > LAST_RESORT
+    assert forecast_of_plan(other, F, 1e-4).passes > LAST_RESORT
     rule = rules_of_rivals(Settings(), tried, F)[0]
     assert isinstance(rule, Slow)
-    assert rule.forecast == forecast(tried[0], F, 1e-4).passes
+    assert rule.forecast == forecast_of_plan(tried[0], F, 1e-4).passes
     # An iteration's combinations are of the same unit.
     assert rule.more == pytest.approx(combining_cost(F))
     assert not rules_of_rivals(Settings(), [*tried, other, Plan("lbfgs", "full", "auto")], F)
@@ -291,7 +291,7 @@ def test_dual_ascent_is_the_last_where_it_is_not_expected_to_pay():
     rng = np.random.default_rng(0)
     X = rng.lognormal(0.0, 1.0, (4000, 4)) * 1e3
     F = Objective("quantile", X, rng.standard_normal(4000), alpha=1e-6, fit_intercept=False)
-    assert Sdca.cost(F, 1e-4).last
+    assert Sdca.forecast(F, 1e-4).last
     tried = [make_plan(Settings(), F)[0]]
     while (following := next_plan(tried, F, "it ended")) is not None:
         tried.append(following[0])
@@ -380,9 +380,9 @@ def test_plans_know_what_a_loss_curves_by_at_the_null_model():
 
     class Watched(SubspaceNewton):
         @classmethod
-        def cost(cls, objective, tol, best=np.inf):
+        def forecast(cls, objective, tol, cutoff=np.inf):
             seen.append(curvature_unit(objective))
-            return super().cost(objective, tol, best)
+            return super().forecast(objective, tol, cutoff)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solvers, "REGISTRY", (Watched,))
@@ -400,7 +400,7 @@ def test_dual_ascent_knows_how_free_rows_are():
         for X in (rng.normal(size=(100, n_columns)), rng.random((100, n_columns)) < 0.3):
             F = Objective("hinge", X.astype(float), y, alpha=1e-5, fit_intercept=False)
             assert least < dual_passes(F, 1e-4) / visit_cost(F) < most
-            assert not Sdca.cost(F, 1e-4).last
+            assert not Sdca.forecast(F, 1e-4).last
     # Rows of wild lengths undo more of each other's steps: over 500 visits.
     wild = Objective("hinge", raw(100, 400)[0], y, alpha=1e-4)
     assert row_freedom(wild).least(100) < 0.05

@@ -138,8 +138,8 @@ def test_weights_offsets_and_starts(written, tmp_path):
 
 def test_a_plan_that_is_left(monkeypatch, written, tmp_path):
     """Also between two of its iterations, and after it was left."""
-    told = classmethod(lambda cls, F, tol, best=np.inf: Forecast(1.0, "said to be quick"))
-    monkeypatch.setattr(Sdca, "cost", told)
+    told = classmethod(lambda cls, F, tol, cutoff=np.inf: Forecast(1.0, "said to be quick"))
+    monkeypatch.setattr(Sdca, "forecast", told)
     raw = np.exp(3.0 * np.random.default_rng(0).normal(size=(30, 35)))
     y = np.log(raw).sum(axis=1) > 0.0
     model = GDClassifier("hinge", alpha=1e-6, random_state=0)

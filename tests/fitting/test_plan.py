@@ -79,8 +79,8 @@ def test_a_plan_tells_what_others_would_have_cost():
     F = Objective("hinge", *classes(200, 5), alpha=0.1)
     told = make_plan(Settings(), F)[0].forecasts
     assert told[0][0] == "sdca"
-    assert told[0][1] == Sdca.cost(F, 1e-4).passes
-    assert dict(told)["newton by an interior point method"] == CentralPath.cost(F, 1e-4).passes
+    assert told[0][1] == Sdca.forecast(F, 1e-4).passes
+    assert dict(told)["newton by an interior point method"] == CentralPath.forecast(F, 1e-4).passes
     assert [passes for _, passes in told] == sorted(passes for _, passes in told)
     assert make_plan(Settings(solver="sdca"), F)[0].forecasts == ()
 

@@ -158,7 +158,7 @@ def test_where_a_loss_is_smooth_columns_that_are_likely_to_be_in_the_model_are_t
     told = []
     for alpha in (1e-4, 0.6):
         F = Objective("squared_hinge", X, y, penalty="l1", alpha=alpha)
-        forecast = ColumnGeneration.cost(F, 1e-4)
+        forecast = ColumnGeneration.forecast(F, 1e-4)
         assert forecast.last
         assert forecast.sure
         told.append(forecast.passes)

@@ -28,7 +28,7 @@ class Halving(Solver):
         return None if objective.loss_smooth else "needs a loss with a derivative"
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         return Forecast(0.5, "steps are said to be enough")
 
     def advance(self, state):
@@ -82,8 +82,8 @@ def test_auto_takes_it_where_it_says_that_it_is_cheap(registered, data):
 def test_of_two_that_are_close_the_sure_one_is_taken(registered, data, monkeypatch, told, chosen):
     X, y = data
     F = Objective("log_loss", X, np.sign(y), alpha=0.1)
-    passes = Newton.cost(F, 1e-4).passes / told
-    monkeypatch.setattr(Halving, "cost", lambda *given: Forecast(passes, "it is said so"))
+    passes = Newton.forecast(F, 1e-4).passes / told
+    monkeypatch.setattr(Halving, "forecast", lambda *given: Forecast(passes, "it is said so"))
     assert cheapest(F, 1e-4)[0].name == chosen
 
 
@@ -103,9 +103,9 @@ def test_what_is_told_far_too_many_passes_gives_way_to_what_nobody_can_tell(
     unknown = Forecast(1000.0, last=True)
     monkeypatch.setattr(solvers, "REGISTRY", (Halving, LBFGS, Accelerated))
     monkeypatch.setattr(Halving, "refusal", lambda objective: None)
-    monkeypatch.setattr(Halving, "cost", lambda *given: told)
+    monkeypatch.setattr(Halving, "forecast", lambda *given: told)
     monkeypatch.setattr(LBFGS, "refusal", lambda objective: None)
-    monkeypatch.setattr(LBFGS, "cost", lambda *given: unknown)
+    monkeypatch.setattr(LBFGS, "forecast", lambda *given: unknown)
     X, y = data
     F = Objective(loss, X, np.sign(y), alpha=0.1)
     assert cheapest(F, 1e-4)[0].name == first

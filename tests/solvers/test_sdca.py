@@ -591,41 +591,41 @@ def few_decide(d=300, often=(0.1, 0.04), alpha=1.0 / 8000, every=1):
 
 def test_where_few_rows_decide_a_run_on_some_of_them_tells():
     F = few_decide()
-    by_data = Sdca.cost(F, 1e-4)
-    told = Sdca.cost(F, 1e-4, best=0.5 * by_data.passes)
+    by_data = Sdca.forecast(F, 1e-4)
+    told = Sdca.forecast(F, 1e-4, cutoff=0.5 * by_data.passes)
     assert 0.0 < F.passes <= MAX_TRIED / PART + 1.0
     assert told.passes < by_data.passes
     # Whoever asks next, and whatever the others take, is told the same without another run.
     before = F.passes
-    assert Sdca.cost(F, 1e-4) == Sdca.cost(F, 1e-4, best=60.0) == told
-    assert Sdca.cost(F, 1e-6).passes == pytest.approx(told.passes * 1.23**2, rel=0.3)
+    assert Sdca.forecast(F, 1e-4) == Sdca.forecast(F, 1e-4, cutoff=60.0) == told
+    assert Sdca.forecast(F, 1e-6).passes == pytest.approx(told.passes * 1.23**2, rel=0.3)
     assert F.passes == before
     # It is of this alpha alone.
     other, fresh = few_decide(alpha=1e-3), few_decide(alpha=1e-3)
     other.take_known(F.known())
-    assert Sdca.cost(other, 1e-4) == Sdca.cost(fresh, 1e-4)
+    assert Sdca.forecast(other, 1e-4) == Sdca.forecast(fresh, 1e-4)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0 / 31.0, 11.0, np.inf])
 def test_no_row_is_tried_where_another_solver_takes_little_or_is_far_away(share):
     F = few_decide()
-    by_data = Sdca.cost(F, 1e-4)
+    by_data = Sdca.forecast(F, 1e-4)
     best = share * by_data.passes if share else 0.99 * WORTH_TRYING
-    assert Sdca.cost(F, 1e-4, best=best) == by_data
+    assert Sdca.forecast(F, 1e-4, cutoff=best) == by_data
     assert F.passes < 1.0
 
 
 def test_a_trial_that_fails_makes_no_forecast_smaller(monkeypatch):
     F = few_decide(30, (0.5, 0.1), alpha=1e-6)
-    by_data = Sdca.cost(F, 1e-4)
-    told = Sdca.cost(F, 1e-4, best=0.5 * by_data.passes)
+    by_data = Sdca.forecast(F, 1e-4)
+    told = Sdca.forecast(F, 1e-4, cutoff=0.5 * by_data.passes)
     assert visits_on_sample(F) == np.inf
     assert F.passes > 1.0
     assert told.passes >= by_data.passes
     monkeypatch.setattr("fastgd.solvers.dual.dual_cost.MAX_COUPLED", 1.0)
-    apart = Sdca.cost(few_decide(30, (0.5, 0.1), alpha=1e-6), 1e-4)
+    apart = Sdca.forecast(few_decide(30, (0.5, 0.1), alpha=1e-6), 1e-4)
     assert apart.last
-    assert Sdca.cost(F, 1e-4).last
+    assert Sdca.forecast(F, 1e-4).last
 
 
 def test_a_sample_without_rows_of_a_class_tells_nothing():
@@ -634,8 +634,8 @@ def test_a_sample_without_rows_of_a_class_tells_nothing():
     y[1 + PART * rng.choice(490, 40, replace=False)] = 1.0
     X[y > 0.0, 0] += 3.0
     F = Objective("hinge", X, y, alpha=1.2e-5)
-    by_data = Sdca.cost(F, 1e-4)
-    assert Sdca.cost(F, 1e-4, best=0.2 * by_data.passes).passes >= by_data.passes
+    by_data = Sdca.forecast(F, 1e-4)
+    assert Sdca.forecast(F, 1e-4, cutoff=0.2 * by_data.passes).passes >= by_data.passes
     assert F.passes <= 1.0
 
 

@@ -15,7 +15,7 @@ from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.leaving_rules import Slow, Stalled
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.plan import Plan, Settings
-from fastgd.fitting.replan import forecast, next_plan
+from fastgd.fitting.replan import forecast_of_plan, next_plan
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.task import Task
 from fastgd.losses.base import Loss
@@ -708,7 +708,7 @@ def test_it_is_left_for_interior_points_by_what_both_take():
     tried, solver = [Plan("newton", "full", "auto", method="WorkingSet")], WorkingSet(F)
     task = Task(F.loss, F.penalty, F.rows, Settings(tol=1e-4), F.alpha, True)
     rules = {type(rule): rule for rule in rules_of_run(task, tried, solver, None)}
-    rival = forecast(next_plan(tried, F, "", tol=1e-4)[0], F, 1e-4).passes
+    rival = forecast_of_plan(next_plan(tried, F, "", tol=1e-4)[0], F, 1e-4).passes
     stalled, slow = rules[Stalled], rules[Slow]
     assert stalled.other() == slow.other() == rival > 100.0
     solver.overhead_so_far = 7.0
@@ -753,6 +753,6 @@ def test_what_rows_have_in_common_is_not_asked_for_where_even_the_least_would_be
     monkeypatch,
 ):
     F = problem(Huber(0.7), n=40, d=60, l1_ratio=0.05)
-    least = Sdca.cost(F, 1e-4, best=0.0).passes
+    least = Sdca.forecast(F, 1e-4, cutoff=0.0).passes
     monkeypatch.setattr("fastgd.solvers.dual.dual_cost.dual_passes", None)
-    assert Sdca.cost(F, 1e-4, best=least).passes == least
+    assert Sdca.forecast(F, 1e-4, cutoff=least).passes == least

@@ -97,7 +97,7 @@ DOUBTFUL_BELOW = 0.1
 DOUBTFUL_ABOVE = 30.0
 
 
-def of_smooth(objective, tol, best, reason):
+def of_smooth(objective, tol, cutoff, reason):
     """`Forecast` for a smooth loss."""
     F = objective
     # With an L1 part most runs on a working set of columns are there sooner; what nobody can tell
@@ -107,20 +107,20 @@ def of_smooth(objective, tol, best, reason):
     if F.l1 > 0.0:
         more = MORE_WITH_LITTLE_L1 if little else MORE_WITH_L1
     least = more * MIN_VISITS * share_of_digits(tol) * visit_cost(F)
-    passes = least if best <= least else more * dual_passes(F, tol)
+    passes = least if cutoff <= least else more * dual_passes(F, tol)
     pays = F.l1 == 0.0 or passes < LAST_RESORT
     return Forecast(passes if pays else np.inf, reason, last=F.l1 > 0.0 and not little)
 
 
-def of_kinks(objective, tol, best, reason, visits_on_sample):
+def of_kinks(objective, tol, cutoff, reason, visits_on_sample):
     """`Forecast` for a loss that is not smooth; `visits_on_sample` is asked where the data leave
     doubt.
     """
     F, penalty = objective, (objective.l1, objective.l2)
     pays = row_coupling(F) <= MAX_COUPLED or _visits_of_free_rows(F) < LAST_RESORT
     passes = dual_passes(F, tol)
-    doubtful = WORTH_TRYING <= best < np.inf
-    doubtful &= DOUBTFUL_BELOW * best <= passes <= DOUBTFUL_ABOVE * best
+    doubtful = WORTH_TRYING <= cutoff < np.inf
+    doubtful &= DOUBTFUL_BELOW * cutoff <= passes <= DOUBTFUL_ABOVE * cutoff
     if is_measured(F, visits_on_sample, *penalty) or (doubtful and _may_be_tried(F)):
         visits = measured_once(F, visits_on_sample, *penalty)
         tried = visit_cost(F) * min(visits, 2.0 * MAX_TRIED)

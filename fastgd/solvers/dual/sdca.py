@@ -168,7 +168,7 @@ class Sdca(Solver):
         return None
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By what rows have in common: a step on one row's dual variable must not be undone by
         those on the others, else a one-row descent with a rate for each column is ahead.
 
@@ -182,8 +182,8 @@ class Sdca(Solver):
             else "the loss is not smooth, and each row's dual variable gets the best step for it"
         )
         if F.loss_smooth:
-            return of_smooth(F, tol, best, reason)
-        return of_kinks(F, tol, best, reason, visits_on_sample)
+            return of_smooth(F, tol, cutoff, reason)
+        return of_kinks(F, tol, cutoff, reason, visits_on_sample)
 
     @classmethod
     def overhead_passes(cls, objective):

@@ -65,7 +65,7 @@ class Accelerated(Preconditioned):
     name = rule_name = "nesterov"
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """A forecast that nobody can make: beyond `LAST_RESORT`, and last where F is convex."""
         F = objective
         if not F.loss_smooth:

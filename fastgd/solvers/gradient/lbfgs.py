@@ -82,7 +82,7 @@ class LBFGS(Preconditioned):
         return no_derivatives(objective) or l1
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """With fewer columns than rows about as many iterations as Newton steps among past
         gradients; else unknown, and Newton steps come first where they are known to get there.
         """
@@ -93,7 +93,7 @@ class LBFGS(Preconditioned):
         one = 1.0 + VECTORS * F.n_features / pass_cost(F)
         around = AROUND_SQUARES if F.loss.self_concordance == 0.0 else AROUND
         least = one * (around + fewest_iterations(tol))
-        if best <= least:  # what follows reads rows
+        if cutoff <= least:  # what follows reads rows
             return Forecast(least, reason)
         if curvature_pays(F):
             matrix = curvature_cost(F) + eigenvector_cost(F, F.n_features)

@@ -184,7 +184,7 @@ class CentralPath(Solver):
         return "takes few columns at once" if takes_columns_by_need(F) else None
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By the size of its matrices; smooth losses have Newton's method, which comes first, but
         then this, before what nobody can tell, however much it is.
         """

@@ -109,7 +109,7 @@ class ColumnGeneration(CentralPath):
         return None if takes_columns_by_need(objective) else "takes many columns with an L1 part"
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """That of twice as many columns as the first set holds, or as are likely to be in the model
         of a smooth loss, for more iterations.
         """

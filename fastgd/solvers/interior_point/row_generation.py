@@ -119,7 +119,7 @@ class RowGeneration(Solver):
         return "has too many columns for the matrices of the central path" if wide else None
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """A few passes, and the central path on the rows that are taken."""
         F = objective
         share = first_share(F)

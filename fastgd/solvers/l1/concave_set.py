@@ -95,7 +95,7 @@ class ConcaveSet(Solver):
         return several_predictions(F)
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """Some ten iterations of a pass, and the matrices of few columns."""
         reason = "most coefficients are 0: coordinate descent on the columns that are not"
         return Forecast(TYPICAL_PASSES, reason)

@@ -198,7 +198,7 @@ class VectorWorkingSet(Solver):
         return one_prediction(F) or no_derivatives(F) or l1
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """The passes that a typical run takes, whatever the data."""
         reason = (
             "with an L1 part most coefficients are 0: Newton's method on the columns that are not"

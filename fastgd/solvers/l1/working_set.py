@@ -235,7 +235,7 @@ class WorkingSet(Solver):
         return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """About ten iterations of three passes; where dual ascent may be ahead, by what is likely
         not to be 0.
         """

@@ -173,7 +173,7 @@ class Newton(Solver):
         return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By the matrices that it forms and solves with; not where these would outgrow X."""
         F = objective
         if F.n_features**2 > most_numbers(F):

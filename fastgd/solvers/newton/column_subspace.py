@@ -121,10 +121,10 @@ class SubspaceNewton(Solver):
         return "among past gradients needs a smooth loss of one prediction and an L2 penalty"
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By how many directions stand out, at worst where curvature jumps and columns are many."""
         F = objective
-        passes = subspace_passes(F, tol, best)
+        passes = subspace_passes(F, tol, cutoff)
         reason = (
             "too many columns for a curvature matrix, so Newton steps are taken among past "
             "gradients"

@@ -81,7 +81,7 @@ class Eliminating(Solver):
         return Newton.refusal(objective) or several_strengths(objective)
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By the matrices that it forms and what is left of them; for few columns no look is taken
         at the rows, nor where even a matrix of few others would take too long.
         """
@@ -94,9 +94,9 @@ class Eliminating(Solver):
             return iterations + solving + matrices * bordered_cost(F, columns)
 
         search = SEARCH if F.rows.sparse else SEARCH_OF_DENSE
-        if F.n_features <= FEW_COLUMNS or passes(0) + search >= best:
+        if F.n_features <= FEW_COLUMNS or passes(0) + search >= cutoff:
             return Forecast(np.inf)
-        most = _most_others(F, passes, best)
+        most = _most_others(F, passes, cutoff)
         if fewest_others(F, most) > most:
             return Forecast(np.inf)
         columns = find_exclusive(F, most)
@@ -116,13 +116,13 @@ class Eliminating(Solver):
         return (EliminationOfSquares if applies else Elimination)(objective, options.tol)
 
 
-def _most_others(F, passes, best):
+def _most_others(F, passes, cutoff):
     """How many columns may be left over: a matrix of them has no more than `most_numbers`, and all
-    of it takes no longer than what is `best`.
+    of it takes no longer than `cutoff`.
     """
     least, most = 0, int(np.sqrt(most_numbers(F)))
     most = min(most, int(MAX_LEFT * F.n_features))
     while least < most:
         size = (least + most + 1) // 2
-        least, most = (size, most) if passes(size) < best else (least, size - 1)
+        least, most = (size, most) if passes(size) < cutoff else (least, size - 1)
     return least

@@ -72,9 +72,9 @@ class LeastSquares(Newton):
         return reason
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """One matrix, one step, and a pass where rounding would show."""
-        F, known = objective, super().cost(objective, tol, best)
+        F, known = objective, super().forecast(objective, tol, cutoff)
         if not known.passes < np.inf:
             return known
         one = 1.0 + curvature_cost(F) + solving_cost(F, F.n_features)

@@ -73,9 +73,9 @@ class NewtonCG(Preconditioned):
         return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """About four times what Newton steps among past gradients take, where these apply."""
-        passes = subspace_passes(objective, tol, best)
+        passes = subspace_passes(objective, tol, cutoff)
         return Forecast(FOUR_TIMES * passes if RowSubspace.fits(objective) else passes, last=True)
 
     def __init__(self, objective):

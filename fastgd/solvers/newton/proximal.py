@@ -118,7 +118,7 @@ class ProximalNewton(Solver):
         return several
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By the matrices that it forms and solves with; not where these would outgrow X."""
         F = objective
         if F.n_features**2 > most_numbers(F):

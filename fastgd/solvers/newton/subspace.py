@@ -488,13 +488,13 @@ def affordable(objective, length):
     return int(np.clip(found, MIN_DIRECTIONS, MAX_DIRECTIONS))
 
 
-def subspace_passes(objective, tol, best=np.inf):
+def subspace_passes(objective, tol, cutoff=np.inf):
     """What Newton's method among past gradients takes, in passes' worth of time: a number above
-    `best` where it is above that anyway.
+    `cutoff` where it is above that anyway.
     """
     F = objective
     least = _passes_of(F, fewest_iterations(tol))
-    if best <= least:  # what follows reads rows
+    if cutoff <= least:  # what follows reads rows
         return least
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
     iterations = counted_on(newton_iterations(F, tol))

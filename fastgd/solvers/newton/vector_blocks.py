@@ -147,7 +147,7 @@ class BlockNewton(Solver):
         return None
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """About so many passes, and a few matrices."""
         F = objective
         one = refresh_cost(F)

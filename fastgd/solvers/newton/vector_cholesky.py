@@ -58,7 +58,7 @@ class VectorNewton(Newton):
         return no_derivatives(F) or several_strengths(F) or l1
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By the matrices that it forms and solves with."""
         F = objective
         matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES

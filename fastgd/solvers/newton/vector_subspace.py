@@ -182,14 +182,14 @@ class VectorSubspaceNewton(Solver):
         return None
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """By how many directions stand out."""
         reason = (
             "too many columns for a curvature matrix, so Newton steps are taken among past "
             "gradients"
         )
         F = objective
-        return Forecast(subspace_passes(F, tol, best), reason, last=not F.convex)
+        return Forecast(subspace_passes(F, tol, cutoff), reason, last=not F.convex)
 
     @classmethod
     def overhead_passes(cls, objective):

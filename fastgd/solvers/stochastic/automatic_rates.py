@@ -146,7 +146,7 @@ class AutomaticRates(Stochastic):
         return f"takes penalties of single coefficients, got {objective.penalty!r}"
 
     @classmethod
-    def cost(cls, objective, tol, best=np.inf):
+    def forecast(cls, objective, tol, cutoff=np.inf):
         """Without a proof, and so last; with a derivative all rows suit."""
         reason = (
             "the loss is not smooth: averages of one-row steps get further than subgradients of "
