@@ -35,7 +35,7 @@ from fastgd.estimators.input import validated
 from fastgd.estimators.names import kind_of_models, target_names
 from fastgd.estimators.nested_parameters import NestedParameters
 from fastgd.estimators.reports import Reports
-from fastgd.estimators.rollback import interruptible, whole_or_nothing
+from fastgd.estimators.rollback import interruptible, restores_on_error
 from fastgd.estimators.same_fit import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments
 from fastgd.fitting import zero_tol
@@ -157,7 +157,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     @explains_unknown_arguments
     @interruptible
-    @whole_or_nothing
+    @restores_on_error
     @with_callbacks
     def fit(
         self,
@@ -223,7 +223,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         return self._fit_rows(found, checked, X, validation, starts, resumption)
 
     @interruptible
-    @whole_or_nothing
+    @restores_on_error
     @with_callbacks
     def _fit_surveyed(self, read, *, coef_init=None, intercept_init=None):
         """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, within so many

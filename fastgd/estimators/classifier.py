@@ -25,7 +25,7 @@ from fastgd.estimators.input import columns_of
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.refused_input import explained_labels
-from fastgd.estimators.rollback import whole_or_nothing
+from fastgd.estimators.rollback import restores_on_error
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.choose_solver import takes_several
 from fastgd.fitting.plan import takes_chunks
@@ -315,7 +315,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     @offered_if(takes_chunks)
     @explains_unknown_arguments
-    @whole_or_nothing
+    @restores_on_error
     def partial_fit(
         self,
         X: Matrix,

@@ -19,7 +19,7 @@ from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.input import columns_of
 from fastgd.estimators.offered import offered_if
-from fastgd.estimators.rollback import whole_or_nothing
+from fastgd.estimators.rollback import restores_on_error
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, has_mean
@@ -227,7 +227,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
     @offered_if(takes_chunks)
     @explains_unknown_arguments
-    @whole_or_nothing
+    @restores_on_error
     def partial_fit(
         self,
         X: Matrix,

@@ -9,7 +9,7 @@ from fastgd.fitting.stopping import StopReason
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def whole_or_nothing(method: Method) -> Method:
+def restores_on_error(method: Method) -> Method:
     """Decorator: where the method raises, the estimator is left as it was."""
 
     @functools.wraps(method)

@@ -210,8 +210,8 @@ def write(path, header, begin, parts):
         arrays.extend(one if one.flags.forc else np.ascontiguousarray(one) for one in own)
         return {"tree": tree, "arrays": numbers}
 
-    whole = {**header, "begin": placed(begin), "targets": [placed(one) for one in parts]}
-    told = json.dumps(whole, allow_nan=False).encode()
+    document = {**header, "begin": placed(begin), "targets": [placed(one) for one in parts]}
+    told = json.dumps(document, allow_nan=False).encode()
     temporary = unfinished(path)
     try:
         with open(temporary, "wb") as file:
@@ -274,10 +274,10 @@ def read(path):
         raise ValueError(
             f"{path!r} is no checkpoint of fastgd, or is damaged ({error}); {instead()}"
         ) from error
-    whole = isinstance(header.get("fit"), dict) and isinstance(begin, dict)
-    whole = whole and begin.keys() >= {"random_state", "memory"}
-    whole = whole and all(len(begin.get(name, ())) == len(runs) for name in OF_TARGETS)
-    if not whole or not all(one is None or isinstance(one, Run | KeptRun) for one in runs):
+    complete = isinstance(header.get("fit"), dict) and isinstance(begin, dict)
+    complete = complete and begin.keys() >= {"random_state", "memory"}
+    complete = complete and all(len(begin.get(name, ())) == len(runs) for name in OF_TARGETS)
+    if not complete or not all(one is None or isinstance(one, Run | KeptRun) for one in runs):
         raise ValueError(f"{path!r} is damaged: parts are missing; {instead()}")
     return header, begin, runs
 

@@ -285,7 +285,7 @@ class Loop:
             timed_out = time.perf_counter() - self._clock >= self.needs.time_limit
             final = iteration == self.max_iter or timed_out or asked
             progress = self.solver.progress(state)
-            if not (progress.whole or final or self.needs.every_iteration):
+            if not (progress.on_all_rows or final or self.needs.every_iteration):
                 # The objective of the sample that the batch is at: a pass over all rows would cost
                 # more than it.
                 self._note(state, state.value, NO_BOUND, np.inf, np.nan, sampled=state.batch)
@@ -436,7 +436,7 @@ class Loop:
                 self.outlook.likely = check.objective - gap
             return StopReason.PLATEAU
         # Others depend on where a run was cut: k iterations and m more would not be k + m.
-        if self._regular(state) and self.progress.whole:
+        if self._regular(state) and self.progress.on_all_rows:
             self._stay_below_null(state, check)
         return None
 

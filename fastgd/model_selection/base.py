@@ -38,7 +38,7 @@ from fastgd.data.sources import BlockSource
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.block_fits import as_first_read, first_reading, scored, source_of
 from fastgd.estimators.deviance import is_deviance
-from fastgd.estimators.rollback import whole_or_nothing
+from fastgd.estimators.rollback import restores_on_error
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
@@ -81,7 +81,7 @@ class PathSearch(GDEstimator):
     """What the two searches share, before `GDClassifier` or `GDRegressor` among the bases."""
 
     @explains_unknown_arguments
-    @whole_or_nothing
+    @restores_on_error
     def fit(
         self,
         X: Matrix | BlockSource,
@@ -142,7 +142,7 @@ class PathSearch(GDEstimator):
 
         return self._search(read, refit, params, X if hasattr(X, "columns") else None)
 
-    @whole_or_nothing
+    @restores_on_error
     def _fit_surveyed(self, read, **params):
         check_parameters(vars(self))
         if self._leaves_one_out():

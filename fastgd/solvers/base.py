@@ -60,7 +60,7 @@ class Progress(NamedTuple):
         T with T T' about the inverse of the curvature: tells when a proof is worth trying.
     doubt : float or None
         What F at the answer may be wrong by where it does not come from X; None where it does.
-    whole : bool
+    on_all_rows : bool
         Whether the state belongs to all rows; if not, nothing else is told.
     done : bool
         Whether the solver has nothing left to do.
@@ -73,7 +73,7 @@ class Progress(NamedTuple):
     curvature: Curvature | None = None
     inverse_root: np.ndarray | None = None
     doubt: float | None = None
-    whole: bool = True
+    on_all_rows: bool = True
     done: bool = False
 
 

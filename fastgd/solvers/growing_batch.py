@@ -115,17 +115,19 @@ class Growing(Solver):
 
     def progress(self, state):
         """What the solver knows once all rows are in."""
-        if not self._seen_whole(state):
-            return Progress(whole=False)
+        if not self._has_seen_all_rows(state):
+            return Progress(on_all_rows=False)
         return self.inner.progress(state.memory.inner)
 
     def answer(self, state):
         """What the solver answers once all rows are in, before that the point."""
-        return self.inner.answer(state.memory.inner) if self._seen_whole(state) else state.point
+        if not self._has_seen_all_rows(state):
+            return state.point
+        return self.inner.answer(state.memory.inner)
 
     def evaluate(self, state):
         """The answer, evaluated; before all rows are in, for one pass."""
-        if self._seen_whole(state):
+        if self._has_seen_all_rows(state):
             return self.inner.evaluate(state.memory.inner)
         return Answer(state.point, *self.objective.smooth_and_gradient(state.point))
 
@@ -134,7 +136,7 @@ class Growing(Solver):
         rows, from the safe point.
         """
         memory = state.memory
-        if not self._whole(state):
+        if not self._on_all_rows(state):
             memory.stage = len(self.sizes) - 1
             state.point = np.array(safe_point, dtype=np.float64)
             self._begin_stage(state)
@@ -157,13 +159,14 @@ class Growing(Solver):
 
     def advance(self, state):
         """One iteration of the solver on the sample, or on all rows."""
-        solver, inner, whole = self._solver(state), state.memory.inner, self._whole(state)
+        solver, inner = self._solver(state), state.memory.inner
+        on_all_rows = self._on_all_rows(state)
         before = inner.updates
         solver.advance(inner)
         state.iteration += 1
-        state.updates += inner.updates - before if whole else 1
+        state.updates += inner.updates - before if on_all_rows else 1
         self._show(state)
-        if whole:
+        if on_all_rows:
             return
         state.value = inner.value + solver.objective.rest_value(inner.point)
         ended = inner.done or inner.iteration >= MAX_ITERATIONS or self._enough(solver, inner)
@@ -171,13 +174,13 @@ class Growing(Solver):
             del solver
             self._next_stage(state)
 
-    def _whole(self, state):
+    def _on_all_rows(self, state):
         """Whether all rows are in, so that value and gradient are those of the objective."""
         return state.memory.stage == len(self.sizes) - 1
 
-    def _seen_whole(self, state):
+    def _has_seen_all_rows(self, state):
         """Whether the solver of all rows has looked at them: an interrupt may come before."""
-        return self._whole(state) and state.memory.inner is not None
+        return self._on_all_rows(state) and state.memory.inner is not None
 
     def _enough(self, solver, inner):
         """Whether what is left of the sample's objective is less than what the sample can tell."""
@@ -200,22 +203,22 @@ class Growing(Solver):
         own = solver.Memory() if learnt is None else solver.hand_over(learnt)
         del learnt
         inner = State(state.point, self.sizes[memory.stage], rate=state.rate, memory=own)
-        if self._whole(state):  # goes on counting
+        if self._on_all_rows(state):  # goes on counting
             inner.iteration, inner.updates = state.iteration, state.updates
         memory.inner = solver.start(inner.point, inner)
         self._show(state)
 
     def _show(self, state):
         """Let the state tell of the stage's."""
-        inner, whole = state.memory.inner, self._whole(state)
-        state.point, state.rate, state.done = inner.point, inner.rate, whole and inner.done
-        if whole:
+        inner, on_all_rows = state.memory.inner, self._on_all_rows(state)
+        state.point, state.rate, state.done = inner.point, inner.rate, on_all_rows and inner.done
+        if on_all_rows:
             state.value, state.gradient = inner.value, inner.gradient
-        state.batch = inner.batch if whole else self.sizes[state.memory.stage]
+        state.batch = inner.batch if on_all_rows else self.sizes[state.memory.stage]
 
     def _solver(self, state):
         """The solver of the stage that the run is at."""
-        return self.inner if self._whole(state) else self._stage_solver(state.memory.stage)
+        return self.inner if self._on_all_rows(state) else self._stage_solver(state.memory.stage)
 
     def _stage_solver(self, stage):
         if self._part is None or self._part[0] != stage:

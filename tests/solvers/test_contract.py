@@ -317,7 +317,7 @@ def test_a_growing_batch_ends_where_all_rows_do(solver):
     options = SolverOptions(tol=TOL, seed=3, batch="growing")
     growing = Growing(F, lambda part: solver.make(part, options), seed=1, first=500)
     state = growing.start(F.start())
-    assert not growing.progress(state).whole
+    assert not growing.progress(state).on_all_rows
     result = Loop(growing, [], max_iter=500, tol=TOL).run(state)
     made = make(solver, F)
     whole = Loop(made, [], max_iter=500, tol=TOL).run(made.start(F.start()))

@@ -157,7 +157,7 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
     ):
         before = F.passes
         state = solver.start(F.start())
-        while not (solver.progress(state).whole and state.value <= best * (1.0 + 1e-7)):
+        while not (solver.progress(state).on_all_rows and state.value <= best * (1.0 + 1e-7)):
             solver.advance(state)
         passes[name] = F.passes - before
     assert passes["growing"] <= 0.7 * passes["full"]
@@ -174,7 +174,7 @@ def test_the_matrix_of_a_sample_ends_with_it_where_curvature_is_constant(solver)
     F = Objective("squared_error", X, y, alpha=0.0)
     growing = Growing(F, lambda part: solver(part, 1e-6), 0, first=1000)
     state = growing.start(F.start())
-    while not growing.progress(state).whole:
+    while not growing.progress(state).on_all_rows:
         growing.advance(state)
     state = iterations(growing, 1, state)
     assert np.abs(growing.evaluate(state).gradient).max() < 1e-12
@@ -214,7 +214,7 @@ def test_a_sample_that_explodes_is_left_for_all_rows():
     state.memory.inner.point = np.full(F.size, np.nan)
     growing._show(state)
     assert growing.retreat(state, F.start())
-    assert growing.progress(state).whole
+    assert growing.progress(state).on_all_rows
     np.testing.assert_array_equal(state.point, F.start())
     assert iterations(growing, 10, state).value <= optimum(F) * (1.0 + 1e-9)
     assert not growing.retreat(state, F.start())

@@ -90,7 +90,7 @@ def test_a_growing_batch_ends_where_all_rows_do(solver):
     F = problem(n=3000)
     growing = Growing(F, lambda part: solver(part, 1e-6), seed=1, first=400)
     state = growing.start(F.start())
-    assert not growing.progress(state).whole
+    assert not growing.progress(state).on_all_rows
     result = Loop(growing, [], max_iter=200, tol=1e-6).run(state)
     assert result.objective == pytest.approx(run(solver, F).objective, rel=1e-6)
 

@@ -398,7 +398,7 @@ def test_gathered_columns_are_the_columns():
     # Columns that turn out to hold more are gathered again, fewer.
     solver._all.entries = lambda index: np.ones(index.size)
     assert 50 <= solver._gather(np.arange(600), 0).index.size < 105
-    assert solver._gather(np.arange(600), 200).whole
+    assert solver._gather(np.arange(600), 200).is_all
     assert solver._gathered(np.arange(600))[0] is None
     assert solver._gathered(np.arange(600))[1] > 1.0
     tall = sp.csr_array(
@@ -490,7 +490,7 @@ def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, mon
         monkeypatch.setattr(held, "NUMBERS_PER_ENTRY", 0.0)
     solver = WorkingSet(F)
     result = proved(solver, tol=1e-6, max_iter=400)
-    assert solver._columns.whole is ("itself" in room)
+    assert solver._columns.is_all is ("itself" in room)
     assert result.objective <= expected * (1.0 + 2e-6)
 
 

@@ -67,8 +67,8 @@ class ColumnSubset:
 
     def __init__(self, objective, rows, index=None):
         self.objective, self.rows, self.index = objective, rows, index
-        self.width, self.whole = rows.shape()[1], index is None
-        self.linear_map = LinearMap(objective, None if self.whole else rows)
+        self.width, self.is_all = rows.shape()[1], index is None
+        self.linear_map = LinearMap(objective, None if self.is_all else rows)
         self._slots: tuple | None = None
         self._counts: np.ndarray | None = None
         self._sorted: Sorted | None = None
@@ -167,7 +167,7 @@ class ColumnSubset:
         """
         size = chosen.size
         numbers = NUMBERS_PER_ENTRY_FAR if far and size > FEW else NUMBERS_PER_ENTRY
-        if size > WIDEST_MATRIX and not self.whole:
+        if size > WIDEST_MATRIX and not self.is_all:
             return True
         if not self.rows.sparse or size**2 <= numbers * self.objective.n_samples:
             return False
@@ -185,7 +185,7 @@ class ColumnSubset:
         held = self._sorted
         if held is None:
             held = Sorted.ones(self.width, self.objective.n_samples)
-        wanted = chosen if self.whole else np.arange(self.width)
+        wanted = chosen if self.is_all else np.arange(self.width)
         missing = wanted[held.places[wanted] == 0]
         if missing.size:
             held = self._sort(held, missing)

@@ -258,7 +258,7 @@ def vector_matrix_descent(matrices, starts, ranks, gradient, coef, strengths, to
             for r in range(n_ranks):
                 diagonal[c] += numbers[r] * rows[c, r] * rows[c, r]
         offset += size * size
-    whole = True
+    include_zeros = True
     for _ in range(most):
         largest, offset = 0.0, 0
         for b in range(n_blocks):
@@ -266,7 +266,7 @@ def vector_matrix_descent(matrices, starts, ranks, gradient, coef, strengths, to
             for a in range(size):
                 c = first + a
                 old, curvature = coef[c], diagonal[c]
-                if curvature > 0.0 and (whole or old != 0.0 or strengths[c] == 0.0):
+                if curvature > 0.0 and (include_zeros or old != 0.0 or strengths[c] == 0.0):
                     derivative = gradient[c]
                     for r in range(n_ranks):
                         derivative += rows[c, r] * along[r]
@@ -280,9 +280,9 @@ def vector_matrix_descent(matrices, starts, ranks, gradient, coef, strengths, to
                             gradient[first + m] += step * matrices[line + m]
                         largest = max(largest, abs(step) * curvature)
             offset += size * size
-        if largest <= tolerance and whole:
+        if largest <= tolerance and include_zeros:
             break
-        whole = largest <= tolerance
+        include_zeros = largest <= tolerance
 
 
 @kernel(relaxed=True)

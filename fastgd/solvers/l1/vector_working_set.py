@@ -122,8 +122,8 @@ class VectorWorkingSetMemory:
     ----------
     working_set : ndarray or None
         Columns of the last iteration; None for X itself, or before the first.
-    whole : bool
-        Whether the set would be too large a part of X.
+    all_columns : bool
+        Whether steps are on X itself, of which the set would be too large a part.
     blocks : Blocks or None
         Matrices of the last model that has some.
     n_steps, n_matrices : int
@@ -143,7 +143,7 @@ class VectorWorkingSetMemory:
     """
 
     working_set: np.ndarray | None = None
-    whole: bool = False
+    all_columns: bool = False
     blocks: Any = None
     n_steps: int = 0
     n_matrices: int = 0
@@ -274,7 +274,7 @@ class VectorWorkingSet(Solver):
 
     def _take(self, state, part, point, gradient, rows):
         """Make a point of a part the point of the state."""
-        if part.whole:
+        if part.is_all:
             self._settle(state, point, rows, gradient)
             return
         moved = state.point.copy()
@@ -291,7 +291,7 @@ class VectorWorkingSet(Solver):
         another, else X itself.
         """
         F, memory, k = self.objective, state.memory, self.objective.n_predictions
-        if memory.whole:
+        if memory.all_columns:
             return self._all
         coef, gradient = (one[: F.n_features * k] for one in (state.point, state.gradient))
         held = memory.working_set
@@ -302,8 +302,8 @@ class VectorWorkingSet(Solver):
                 return self._part
         memory.blocks, memory.pairs = None, []
         memory.working_set = self._largest(coef, gradient)
-        memory.whole = memory.working_set is None
-        self._part = None if memory.whole else MovedColumns(F, memory.working_set)
+        memory.all_columns = memory.working_set is None
+        self._part = None if memory.all_columns else MovedColumns(F, memory.working_set)
         return self._part or self._all
 
     def _largest(self, coef, gradient):
@@ -338,7 +338,7 @@ class VectorWorkingSet(Solver):
             if after is None:
                 break
             found, steps, enough = after, steps + 1, INNER * first
-            if not part.whole:
+            if not part.is_all:
                 most = MAX_COLUMN_STEPS if swept else MAX_STEPS
             left = part.violation(*found[:2])
         return first, steps, found
@@ -419,14 +419,14 @@ class MovedColumns:
     """
 
     def __init__(self, objective, index=None):
-        self.whole = index is None
+        self.is_all = index is None
         self.n_columns, self.stored = objective.n_features, objective.rows.stored()
-        F = self.objective = objective if self.whole else on_columns(objective, index)
+        F = self.objective = objective if self.is_all else on_columns(objective, index)
         self.vector_map, self.columns = VectorMap(F), ColumnSubset(F, F.rows)
         self.n_coef, k = F.n_features * F.n_predictions, F.n_predictions
         # Of its unknowns among all.
         self.places: Any = slice(None)
-        if not self.whole:
+        if not self.is_all:
             ends = objective.n_features + np.arange(int(F.fit_intercept))
             self.places = (np.append(index, ends)[:, None] * k + np.arange(k)).ravel()
 
@@ -486,18 +486,20 @@ class MovedColumns:
         """
         F, n, vector_map = self.objective, self.n_coef, self.vector_map
         before = self.smooth_value(point), F.rest_value(point)
-        whole = point + step
+        end = point + step
         # Term by term, for near the optimum the sums would be rounding alone: steps of 1e-10 were
         # not taken, and proofs ended at 2e-8.
-        rest = F.l1 * (np.abs(whole[:n]) - np.abs(point[:n]))
+        rest = F.l1 * (np.abs(end[:n]) - np.abs(point[:n]))
         promised = float((gradient[:n] * step[:n] + rest).sum() + gradient[n:] @ step[n:])
         if not promised < 0.0:
             return None, 0.0
         slack = ROUNDING * EPS * abs(rows.loss + sum(before))
-        whole = self.products(whole)
+        end_products = self.products(end)
         for share in halvings(start=point, direction=step):
             there = point + share * step
-            products = rows.products + share * (whole - rows.products) if share < 1.0 else whole
+            products = end_products
+            if share < 1.0:
+                products = rows.products + share * (end_products - rows.products)
             with np.errstate(all="ignore"):
                 found = VectorRowValues.at(vector_map, products, F.split(there)[1])
             change = found.loss - rows.loss + self.smooth_value(there) - before[0]

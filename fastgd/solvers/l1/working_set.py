@@ -310,7 +310,7 @@ class WorkingSet(Solver):
             self._evaluate_point(state)
         before = state.point
         columns = self._working_set(state)
-        part = slice(0, d) if columns.whole else columns.index
+        part = slice(0, d) if columns.is_all else columns.index
         taken = self._steps(columns, before[part], state.gradient[part], state)
         state.updates += taken.n_steps
         total, penalty = state.value, F.term.rest_value(before[part])
@@ -318,7 +318,7 @@ class WorkingSet(Solver):
             point = np.zeros(F.size)
             point[part] = taken.coef
             point[d:] = taken.rows.intercept
-            self._settle(state, point, taken.rows, taken.gradient if columns.whole else None)
+            self._settle(state, point, taken.rows, taken.gradient if columns.is_all else None)
         now = F.term.rest_value(taken.coef)
         fall = total - state.value + penalty - now
         fell = fall > ROUNDING * EPS * (abs(total) + penalty)
@@ -357,7 +357,7 @@ class WorkingSet(Solver):
         if F.term.gap(state.point[:d], state.gradient[:d], above) <= 0.5 * target:
             return
         after = step.rows.products, step.rows.intercept
-        index = slice(None) if columns.whole else columns.index
+        index = slice(None) if columns.is_all else columns.index
         found = scaled_dual.lower_bound(F, last.before, after, last.coef, step.coef, index)
         self._lower = max(self._lower, found)
 
@@ -391,20 +391,20 @@ class WorkingSet(Solver):
         fall = memory.fall
         u, first = u.copy(), _violation(F, u, gradient, rows)
         left = first
-        if columns.whole and memory.matrix is not None:
+        if columns.is_all and memory.matrix is not None:
             columns.known = memory.matrix
             kept_columns = memory.matrix[0]
         # That of an intercept at its best.
         size = float(np.abs(rows.derivatives).sum()) / F.n_active
         nothing = min(ROUNDING * EPS * size, NOTHING * F.l1)
-        while steps < (1 if columns.whole else MAX_STEPS) and left > nothing:
+        while steps < (1 if columns.is_all else MAX_STEPS) and left > nothing:
             model = self._model(columns, u, gradient, left, fall, memory)
             if model.kept_columns is None and self._may_keep(columns, model):
                 if (
                     kept_columns is None
                     or not np.isin(model.chosen, kept_columns, assume_unique=True).all()
                 ):
-                    if left <= INNER * first and not columns.whole:
+                    if left <= INNER * first and not columns.is_all:
                         break
                     columns.forget_curvature()
                     kept_columns = model.chosen
@@ -437,7 +437,7 @@ class WorkingSet(Solver):
                 kept_columns = None
             if left <= (INNER if kept_columns is None else INNER_REUSED) * first or state.done:
                 break
-        if columns.whole:
+        if columns.is_all:
             memory.matrix = None if kept_columns is None else columns.known
         return StepsTaken(u, gradient, rows, steps, first, last)
 
@@ -447,7 +447,7 @@ class WorkingSet(Solver):
         """
         if model.rng is not None or model.order.size:
             return False
-        if not columns.whole:
+        if not columns.is_all:
             return model.damping == 0.0
         F = self.objective
         return columns_cost(F, model.chosen.size) >= 1.0
@@ -472,7 +472,7 @@ class WorkingSet(Solver):
             chosen = F.term.candidates(u, gradient, NEARLY)
         growth = FAR_GROWTH if swept else GROWTH
         most = max(MIN_COLUMNS, int(growth * n_nonzero))
-        if columns.whole and chosen.size > WIDEST_MATRIX and not swept:
+        if columns.is_all and chosen.size > WIDEST_MATRIX and not swept:
             most = min(most, WIDEST_MATRIX)
         if chosen.size > most:
             if n_nonzero < most:
@@ -532,7 +532,7 @@ class WorkingSet(Solver):
             return self._columns
         ranked, n_nonzero = _ranked(F, coef, gradient)
         self._columns = self._gather(ranked, n_nonzero)
-        if memory.working_set is not None or not self._columns.whole:
+        if memory.working_set is not None or not self._columns.is_all:
             memory.kept_columns = None  # these were numbers of other columns
         memory.working_set = self._columns.index
         return self._columns
