@@ -1,11 +1,11 @@
-"""A bound on F - F*, its unit, and a point with its bound."""
+"""A bound on F - F*, relative to the gap scale, and a point with its bound."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgd.objective.distances import unit
+from fastgd.objective.distances import gap_scale
 from fastgd.runtime.array_shapes import shaped
 
 
@@ -35,7 +35,7 @@ class Check:
     bound : Bound
         On F - F*.
     suboptimality : float
-        The bound in the unit of distances.
+        The bound over the gap scale: `relative_gap`.
     score : float
         On validation rows.
     """
@@ -50,7 +50,7 @@ class Check:
     score: float = np.nan
 
 
-def relative(bound, value, null_value, infimum=0.0):
+def relative_gap(bound, value, null_value, infimum=0.0):
     """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the null
     model.
 
@@ -59,15 +59,15 @@ def relative(bound, value, null_value, infimum=0.0):
 
     Examples
     --------
-    >>> relative(0.5, 1.5, 2.0)
+    >>> relative_gap(0.5, 1.5, 2.0)
     0.5
     """
     if bound <= 0.0:
         return 0.0
-    floor = unit(value, null_value, infimum, bound)
+    floor = gap_scale(value, null_value, infimum, bound)
     return bound / floor if floor > 0.0 else np.inf
 
 
 def relative_gap_at(objective, gap, value):
-    """`relative` of a bound on F - F* where F is `value`; the objective knows its null model."""
-    return relative(gap, value, objective.null_value, objective.loss.infimum)
+    """`relative_gap` of a bound where F is `value`; the objective knows its null model."""
+    return relative_gap(gap, value, objective.null_value, objective.loss.infimum)

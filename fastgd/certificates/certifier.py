@@ -25,7 +25,7 @@ from fastgd.certificates.rounding import value_rounding
 from fastgd.certificates.vector_newton_proof import VectorNewtonProof
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import VALUE
-from fastgd.objective.distances import largest_gap_at, unit_at
+from fastgd.objective.distances import gap_scale_at, largest_gap_at
 from fastgd.runtime.array_shapes import check_arrays
 
 # A certificate at the end may take twice the run's passes where a tolerance asks for it: without
@@ -128,7 +128,7 @@ class Certifier:
                 doubt = value_rounding(F, v, value, allowed, gradient if F.loss.smooth else None)
         # A sum of 4,000 products is wrong by more than a few units of them: where F is next to
         # nothing beside F0, so are claims below a unit of rounding.
-        doubt = max(doubt, EPS * unit_at(F, value))
+        doubt = max(doubt, EPS * gap_scale_at(F, value))
         return Check(v, value, smooth_value, gradient, doubt)
 
     def evaluated(self, v):
@@ -186,7 +186,7 @@ class Certifier:
             return self._ask(self._by_curvature, check, fallen, spent)
         if F.convex and F.term.certified and self.free_answers:
             return Estimate(True)  # subgradients of all rows: no falls tell how far the optimum is
-        if best < check.objective - self.enough(check):
+        if best < check.objective - self.target_gap(check):
             return GO_ON  # what falls is the noise
         if F.vector:
             return Estimate(True, fallen)
@@ -292,11 +292,11 @@ class Certifier:
 
     def _prove(self, check):
         subgradient = self._subgradient(check)
-        asked = self.enough(check)
+        asked = self.target_gap(check)
         self._bound(check, self.newton.prove(check.point, check.objective, subgradient, asked))
 
     def _from_known(self, known, check):
-        subgradient, asked = self._subgradient(check), self.enough(check)
+        subgradient, asked = self._subgradient(check), self.target_gap(check)
         return self.newton.from_known(known, check.point, subgradient, asked, check.objective)
 
     def _by_curvature(self, check, fallen):
@@ -332,7 +332,7 @@ class Certifier:
         """Whether a smaller bound is asked for."""
         return check.suboptimality > (self.tol or 0.0)
 
-    def enough(self, check):
+    def target_gap(self, check):
         """The bound that tol asks for; without one the first bound there is."""
         if self.tol is None:
             return np.inf

@@ -10,7 +10,7 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.rounding import gradient_rounding, prediction_size
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import curvature_unit, derivative_size, unit_at
+from fastgd.objective.distances import curvature_unit, derivative_size, gap_scale_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.vector_map import VectorMap
@@ -19,7 +19,7 @@ from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 # Rounding that is less than this share of a gap, or of what tol allows, is not looked at more
 # closely.
 NEGLIGIBLE = 0.05
-# A gap below this share of the unit of distances is worth knowing how far rounding has taken it:
+# A gap below this share of the gap scale is worth knowing how far rounding has taken it:
 # above, it ends no run.
 PROMISING = 0.1
 
@@ -31,7 +31,7 @@ class DualityGap:
     ----------
     objective : Objective
     negligible : float
-        Rounding up to this share of the unit of distances is not looked at more closely.
+        Rounding up to this share of the gap scale is not looked at more closely.
     """
 
     def __init__(self, objective, negligible=0.0):
@@ -61,7 +61,7 @@ class DualityGap:
                 above = smooth_value - F.loss.infimum
                 gap = F.term.gap(v[:n_coef], gradient[:n_coef], above)
                 gap += self._price(v, unbalanced)
-                promising = gap < PROMISING * unit_at(F, smooth_value)
+                promising = gap < PROMISING * gap_scale_at(F, smooth_value)
                 if promising and (F.knows_columns or not balanced):
                     gap += self._blurred(v, smooth_value, gap)
                 least = min(least, gap)
@@ -134,6 +134,6 @@ class DualityGap:
         for rough in (True, False):
             size = prediction_size(F, v, rough)
             taken = 3.0 * gradient_rounding(F, smooth_value, size) * size
-            if taken <= max(NEGLIGIBLE * gap, self.negligible * unit_at(F, smooth_value)):
+            if taken <= max(NEGLIGIBLE * gap, self.negligible * gap_scale_at(F, smooth_value)):
                 break
         return taken + sums

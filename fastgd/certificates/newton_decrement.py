@@ -128,7 +128,7 @@ def _longest_by_nonzeros(F, root):
     return norms.max()
 
 
-def product_bound(F, v, value, gradient, enough):
+def product_bound(F, v, value, gradient, target_gap):
     """Bound from products with the curvature: both r and lambda from above, the latter by conjugate
     gradients.
 
@@ -181,8 +181,8 @@ def product_bound(F, v, value, gradient, enough):
         decrement = np.sqrt(proved + slack) + unsure / np.sqrt(F.l2)
         if reach * decrement < 1.0:
             best = min(best, decrement_bound(decrement, reach) + EPS * abs(value))
-        hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
-        if best <= enough or hopeless or slack <= SLACK * proved or system.height <= 0.0:
+        hopeless = reach**2 * proved >= 1.0 or (target_gap > 0.0 and 0.5 * proved > target_gap)
+        if best <= target_gap or hopeless or slack <= SLACK * proved or system.height <= 0.0:
             break
         if not system.advance():
             break

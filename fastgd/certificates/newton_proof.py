@@ -203,34 +203,34 @@ class NewtonProof:
         overdue = spent >= OVERDUE * self._passes_of_matrix
         return (likely and (self._run.rough or spent >= self._run.wait)) or overdue
 
-    def prove(self, v, value, gradient, enough=0.0):
-        """Bound from the Newton decrement at `v`, or none; `enough` is a bound that need not be
+    def prove(self, v, value, gradient, target_gap=0.0):
+        """Bound from the Newton decrement at `v`, or none; `target_gap` is a bound that need not be
         improved on.
 
-        With enough = inf the first bound is taken, for three passes.
+        With target_gap = inf the first bound is taken, for three passes.
         """
         F, before = self.objective, self.objective.passes
         if self.wide:
-            found = product_bound(F, v, value, gradient, enough)
+            found = product_bound(F, v, value, gradient, target_gap)
             bound = Bound(found, "proof") if found < np.inf else NO_BOUND
         else:
-            bound = self._curvature_proof(v, value, gradient, enough)
+            bound = self._curvature_proof(v, value, gradient, target_gap)
             if (
                 F.elastic
                 and F.l1 + F.l2 == 0.0
                 and F.loss.infimum == 0.0
-                and enough < min(bound.value, np.inf)
+                and target_gap < min(bound.value, np.inf)
             ):
-                bound = min(bound, self._proof_by_others(v, value, enough))
+                bound = min(bound, self._proof_by_others(v, value, target_gap))
         run = self._run
         run.tried_at = self.objective.passes
         run.products = max(run.tried_at - before, 1.0)
         # A try that failed is not repeated before twice its passes went by, the next one not before
         # four times.
-        run.wait = 2.0 * max(run.wait, run.products) if bound.value > enough else 0.0
+        run.wait = 2.0 * max(run.wait, run.products) if bound.value > target_gap else 0.0
         return bound
 
-    def from_known(self, known, v, gradient, enough, value=0.0):
+    def from_known(self, known, v, gradient, target_gap, value=0.0):
         """Bound from `known`, a curvature matrix and the point nearby, the anchor, where it is
         exact.
 
@@ -259,9 +259,9 @@ class NewtonProof:
             self._run.measured, self._run.reach = factor, self._rough_reach(factor) * wider
         moved = 0.0 if v is anchor else factor.norm(v - anchor) * wider
         bound = stretched_bound(decrement, self._run.reach, moved)
-        likely = np.exp(min(moved, 50.0)) * CLOSE * decrement**2 <= enough
+        likely = np.exp(min(moved, 50.0)) * CLOSE * decrement**2 <= target_gap
         far = self._run.reach * max(decrement, moved) > HOPELESS
-        if bound > enough and likely and far and self._measuring_pays(factor):
+        if bound > target_gap and likely and far and self._measuring_pays(factor):
             self._run.reach = self._longest(factor) * wider
             bound = stretched_bound(decrement, self._run.reach, moved)
         return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND
@@ -308,7 +308,7 @@ class NewtonProof:
             return F.loss.self_concordance * BorderedCurvature(F).longest_row(factor)
         return F.loss.self_concordance * longest_row(F, factor.root())
 
-    def _curvature_proof(self, v, value, gradient, enough):
+    def _curvature_proof(self, v, value, gradient, target_gap):
         """Bound from the exact curvature matrix; three passes, and two more for each direction
         without curvature.
         """
@@ -359,9 +359,9 @@ class NewtonProof:
         # Not enough yet, but not far: what is proved about the minimum serves the points to come. A
         # bound from here is never below half the square of the decrement: with 0.6 of it there is
         # little to win, and where 0.02 of it would not do the run goes on instead.
-        hopeless = 0.0 < enough < OUT_OF_REACH * decrement**2
-        settled = bound.value <= max(enough, CLOSE * decrement**2)
-        if hopeless or enough == np.inf or settled or not F.term.smooth:
+        hopeless = 0.0 < target_gap < OUT_OF_REACH * decrement**2
+        settled = bound.value <= max(target_gap, CLOSE * decrement**2)
+        if hopeless or target_gap == np.inf or settled or not F.term.smooth:
             return bound
         return min(bound, self._proof_from_elsewhere(v, value, gradient, reach, unsure))
 
@@ -418,7 +418,7 @@ class NewtonProof:
                 return True
         return False
 
-    def _proof_by_others(self, v, value, enough):
+    def _proof_by_others(self, v, value, target_gap):
         """Bound without the rows whose losses are next to nothing: F is nowhere below what the
         others are at least.
 
@@ -430,7 +430,7 @@ class NewtonProof:
         linear_map = LinearMap(F)
         _, derivatives, _ = linear_map.derivatives(linear_map.matvec(coef, often=False), intercept)
         order = np.argsort(np.abs(derivatives))
-        matter = order[np.cumsum(np.abs(derivatives)[order]) > SETTLED * enough]
+        matter = order[np.cumsum(np.abs(derivatives)[order]) > SETTLED * target_gap]
         if not 0 < matter.size < F.n_active:
             return NO_BOUND
         weights[matter] = np.broadcast_to(F.samples.weights, weights.shape)[matter]
@@ -439,7 +439,7 @@ class NewtonProof:
         # Without a null model the curvature of counts of 1e6 would be taken for 1.
         part.null_intercept, part.null_value = F.null_intercept, F.null_value
         lower, gradient = part.smooth_and_gradient(v)
-        bound = NewtonProof(part)._curvature_proof(v, lower, gradient, enough / share)
+        bound = NewtonProof(part)._curvature_proof(v, lower, gradient, target_gap / share)
         rounded = sum_rounding(F) * abs(value)
         rounded += share * value_rounding(part, v, lower, 0.0, gradient)
         return Bound(value - share * (lower - bound.value) + rounded, bound.kind)

@@ -19,13 +19,13 @@ def derivative_rounding(F, value):
     return 2.0 * sum_rounding(F) * derivative_size(F, value, curvature_unit(F))
 
 
-def value_rounding(F, v, value, enough, gradient=None):
+def value_rounding(F, v, value, allowed, gradient=None):
     """What F at `v`, which is `value`, may be wrong by: the sum over the rows, the predictions in
     it, and the penalty.
 
     A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than
     the roots of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all
-    where derivatives are 0: roughly where that is no more than `enough`.  Where columns are read
+    where derivatives are 0: roughly where that is no more than `allowed`.  Where columns are read
     as distances from their centers, the intercept that is returned is rounded in units of its own.
     Where all targets are one number that is the intercept, nothing rounds.
     """
@@ -47,7 +47,7 @@ def value_rounding(F, v, value, enough, gradient=None):
     known += F.term.value_rounding(v[: F.n_features * F.n_predictions])
     known += wrong(2.0 * EPS * offset_size(F))
     rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
-    return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))
+    return rounded if rounded <= allowed else known + wrong(2.0 * EPS * prediction_size(F, v))
 
 
 def intercept_rounding(F, v, derivative):

@@ -66,13 +66,13 @@ class VectorNewtonProof(NewtonProof):
         """Whether there are too many unknowns to form a curvature matrix."""
         return self.objective.size > WIDEST_PROOF
 
-    def from_known(self, known, v, gradient, enough, value=0.0):
+    def from_known(self, known, v, gradient, target_gap, value=0.0):
         """As for one prediction; nothing where the decrement alone says that it will not do."""
         factor = known[0]
-        if 0.5 * factor.norm_of(gradient) ** 2 > enough:
+        if 0.5 * factor.norm_of(gradient) ** 2 > target_gap:
             return NO_BOUND
         # Any bound will do where none is asked for, but not none.
-        return super().from_known(known, v, gradient, min(enough, LARGEST), value)
+        return super().from_known(known, v, gradient, min(target_gap, LARGEST), value)
 
     @property
     def passes(self):
@@ -85,7 +85,7 @@ class VectorNewtonProof(NewtonProof):
         F = self.objective
         return 3.0 + PER_ROW * F.n_samples * F.size**2 / vector_pass_cost(F)
 
-    def prove(self, v, value, gradient, enough=0.0):
+    def prove(self, v, value, gradient, target_gap=0.0):
         """Bound from the Newton decrement at `v`, or none."""
         F = self.objective
         self._run.tried_at = F.passes
@@ -93,7 +93,7 @@ class VectorNewtonProof(NewtonProof):
         if not factor.full:
             return NO_BOUND
         self._run.factor, self._run.rough = factor.root(), False
-        return self.from_known((factor, v), v, gradient, enough, value)
+        return self.from_known((factor, v), v, gradient, target_gap, value)
 
     def _rough_reach(self, factor):
         """Of an L2 part alone where there is no intercept, else left to the rows."""

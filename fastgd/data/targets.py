@@ -12,7 +12,7 @@ from fastgd.losses.domain import REALS
 from fastgd.runtime.component import Component, python_only, required
 
 # Targets that are all below this have squares with few digits, or of 0: a null model of 1e-300 has
-# no unit of distances.
+# no gap scale.
 TINIEST_TARGET = 1e-145
 
 

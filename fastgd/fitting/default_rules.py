@@ -14,7 +14,7 @@ from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast_of_plan, is_again, next_plan
 from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import gap_scale_at
 
 # A forecast of the plan that would follow counts so many times where it is not sure: see `SURE` of
 # `fastgd.fitting.choose_solver`.
@@ -31,7 +31,7 @@ def rules_along_path(task, objective):
     tol = task.settings.tol
     rules = _limits(task, task.max_time)
     if tol and task.score is None:
-        rules.append(Stalled(tol, unit=_unit(objective)))
+        rules.append(Stalled(tol, gap_scale=_gap_scale(objective)))
     return [*rules, *task.stop_rules]
 
 
@@ -64,9 +64,9 @@ def _overhead_so_far(solver):
     return None if solver.overhead_so_far is None else lambda: solver.overhead_so_far
 
 
-def _unit(objective):
-    """The unit of falls, as a function of F."""
-    return functools.partial(unit_at, objective)
+def _gap_scale(objective):
+    """The gap scale, as a function of F."""
+    return functools.partial(gap_scale_at, objective)
 
 
 def _rules_of_falls(task, plan, solver):
@@ -77,7 +77,9 @@ def _rules_of_falls(task, plan, solver):
     if not (solver.proves_itself or (solver.free_answers and provable(F))):
         cautious = solver.free_answers and solver.own_steps
         rules.append(
-            Cautious(tol, F.loss_smooth, _unit(F)) if cautious else Extrapolated(tol, _unit(F))
+            Cautious(tol, F.loss_smooth, _gap_scale(F))
+            if cautious
+            else Extrapolated(tol, _gap_scale(F))
         )
     if may_be_succeeded(settings, plan, F):
         noise = min(F.size, F.n_active * F.n_predictions) / (F.n_active * tol)
@@ -103,7 +105,7 @@ def _rules_of_standstill(settings, tried, objective, so_far=None):
         return []
     waits = method is None or not automatic or not is_open("newton", INTERIOR_POINT, F)
     most = np.inf if waits else method.most_checks(F)
-    return [Stalled(tol, most, _unit(F), so_far, lambda: _rival_passes(tried, F, tol))]
+    return [Stalled(tol, most, _gap_scale(F), so_far, lambda: _rival_passes(tried, F, tol))]
 
 
 def _method(plan, objective, tol):
@@ -154,11 +156,11 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
         # Runs are short where it is told by itself: asked at once, what few rows have in common
         # took 8 passes of 11.
         known = functools.cache(lambda: _rival_passes(tried, F, tol, at_once, DOUBTED))
-        return [Slow(tol, known, 0.0, _unit(F), least, so_far)]
+        return [Slow(tol, known, 0.0, _gap_scale(F), least, so_far)]
     rival = _rival_passes(tried, F, tol, at_once)
     if rival == np.inf:
         return []
-    return [Slow(tol, rival, method.overhead_passes(F), _unit(F), least)]
+    return [Slow(tol, rival, method.overhead_passes(F), _gap_scale(F), least)]
 
 
 def _rival_passes(tried, objective, tol, unknown=True, doubted=1.0):

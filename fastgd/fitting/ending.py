@@ -7,7 +7,7 @@ from fastgd.fitting import zero_tol
 from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.null_model import is_exact, null_point
 
 # Reasons for which a run ends by itself.
@@ -102,7 +102,7 @@ def advice(solver, check, reason, history, tol, start_point):
         return NO_MORE if reason is StopReason.PLATEAU else ""
     lowest, size = min(history["objective"]), abs(reference(F))
     # What noise may double is how far F is above its infimum; where none is known, what it gained.
-    above = unit_at(F, lowest)
+    above = gap_scale_at(F, lowest)
     near = check.objective <= lowest + (NOISE - 1.0) * above + 1e-4 * size
     if check.objective <= reference(F) + (tol or 0.0) * size and near:
         return ""

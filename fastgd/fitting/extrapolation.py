@@ -13,7 +13,7 @@ class Extrapolated(StoppingRule):
     """What is left to fall, judged from the falls while the number of iterations doubled, is at
     most tol F / 2.
 
-    `unit(F)` is the unit of falls: |F| itself by default.
+    `gap_scale(F)` is what falls are compared with: |F| itself by default.
 
     With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1
     - q), which is f2 where errors fall as 1 / iterations; the larger of that and f2 is compared.
@@ -23,13 +23,13 @@ class Extrapolated(StoppingRule):
 
     extrapolates = True
 
-    def __init__(self, tol, unit=abs):
-        self.tol, self.unit = tol, unit
+    def __init__(self, tol, gap_scale=abs):
+        self.tol, self.gap_scale = tol, gap_scale
 
     def check(self, history):
         """PLATEAU by the checks at e, e / 2 and e / 4 iterations."""
         fall = self.remaining_fall(history)
-        enough = 0.5 * self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
+        enough = 0.5 * self.tol / (1.0 + self.tol) * self.gap_scale(history["objective"][-1])
         return StopReason.PLATEAU if fall <= enough else None
 
     def estimate(self, history):
@@ -65,13 +65,13 @@ class Cautious(Extrapolated):
     would take 19 times as many, and end where `Extrapolated` does.
     """
 
-    def __init__(self, tol, patient, unit=abs):
-        super().__init__(tol, unit)
+    def __init__(self, tol, patient, gap_scale=abs):
+        super().__init__(tol, gap_scale)
         self.patient = patient
 
     def check(self, history):
         """PLATEAU by the checks at e, e / 2 and e / 4 iterations."""
-        enough = self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
+        enough = self.tol / (1.0 + self.tol) * self.gap_scale(history["objective"][-1])
         return (
             super().check(history) if not self.patient or self.estimate(history) <= enough else None
         )

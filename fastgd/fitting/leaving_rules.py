@@ -25,8 +25,8 @@ class Stalled(StoppingRule):
     WAITED = 0.5
     needs_point = False
 
-    def __init__(self, tol, most=np.inf, unit=abs, so_far=None, other=None):
-        self.tol, self.most, self.unit = tol, most, unit
+    def __init__(self, tol, most=np.inf, gap_scale=abs, so_far=None, other=None):
+        self.tol, self.most, self.gap_scale = tol, most, gap_scale
         self.so_far, self.other = so_far, other
 
     def check(self, history):
@@ -49,7 +49,7 @@ class Stalled(StoppingRule):
         closer = min(left[later]) <= 0.5 * min(left[earlier])
         return (
             None
-            if closer or fall > 0.1 * self.tol * self.unit(objective[-1])
+            if closer or fall > 0.1 * self.tol * self.gap_scale(objective[-1])
             else StopReason.PLATEAU
         )
 
@@ -177,8 +177,8 @@ class Slow(LeavingRule):
         pace, for the answer may read rows.
     more : float
         What an iteration takes beside its passes, in that unit.
-    unit : callable
-        Of distances at a value of F.
+    gap_scale : callable
+        Of a value of F: what falls are compared with.
     forecast : float
         What it takes, in that unit, before which this plan is not looked at.
     so_far : callable, optional
@@ -191,8 +191,8 @@ class Slow(LeavingRule):
     TRIED = 0.25
     needs_point = False
 
-    def __init__(self, tol, other, more, unit=abs, forecast=0.0, so_far=None):
-        self.tol, self.other, self.more, self.unit = tol, other, more, unit
+    def __init__(self, tol, other, more, gap_scale=abs, forecast=0.0, so_far=None):
+        self.tol, self.other, self.more, self.gap_scale = tol, other, more, gap_scale
         self.forecast, self.so_far = forecast, so_far
 
     def check(self, history):
@@ -219,7 +219,7 @@ class Slow(LeavingRule):
         values, passes = history["objective"], history["passes"]
         k = self.CHECKS
         before, fallen = values[-2 * k - 1] - values[-k - 1], values[-k - 1] - values[-1]
-        target = self.tol * self.unit(values[-1])
+        target = self.tol * self.gap_scale(values[-1])
         if fallen <= target:  # it is there, or stands still, of which others tell
             return 0.0
         if not fallen < before:

@@ -333,7 +333,7 @@ class Loop:
         return often or (k >= first and k & (k - 1) == 0)
 
     def _near(self, progress):
-        """What the solver estimates to be left, in the unit of distances."""
+        """What the solver estimates to be left, over the gap scale."""
         value = progress.lower + progress.gap_estimate if progress.value is None else progress.value
         if not np.isfinite(value):
             return np.inf
@@ -445,7 +445,7 @@ class Loop:
         what follows hardly proves it.
         """
         rounded = self.progress.rounded
-        return rounded if self.certifier.enough(check) < rounded < np.inf else 0.0
+        return rounded if self.certifier.target_gap(check) < rounded < np.inf else 0.0
 
     def _stay_below_null(self, state, check):
         """Let a solver whose F may rise retreat where that is above the null model.

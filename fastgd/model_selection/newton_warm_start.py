@@ -158,7 +158,7 @@ class PathCertifier(Certifier):
             return NO_BOUND
         if anchor is not None:  # else the matrix may be that of a sample of the rows
             proved = super()._from_known(known, check)
-            if proved.value <= self.enough(check) or F.loss.self_concordance == 0.0:
+            if proved.value <= self.target_gap(check) or F.loss.self_concordance == 0.0:
                 return proved
         likely = 0.5 * caution(F.loss) * factor.norm_of(check.gradient) ** 2
-        return Bound(likely, "estimate") if likely <= self.enough(check) else NO_BOUND
+        return Bound(likely, "estimate") if likely <= self.target_gap(check) else NO_BOUND

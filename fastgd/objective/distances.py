@@ -1,7 +1,7 @@
-"""The unit of distances to the optimum: `suboptimality_` is a bound divided by it.
+"""The gap scale: `suboptimality_` is a bound on the gap F - F* divided by it.
 
-Where the infimum of the loss is known, the unit is how far F is above it, or 1e-4 of how far the
-null model is.  Where it is unknown, F may have any sign and any size: the unit is F0 - F, what the
+Where the infimum of the loss is known, the scale is how far F is above it, or 1e-4 of how far the
+null model is.  Where it is unknown, F may have any sign and any size: the scale is F0 - F, what the
 columns have gained.
 """
 
@@ -16,12 +16,12 @@ from fastgd.objective import kernels
 from fastgd.objective.measured import measured_once
 from fastgd.objective.null_model import null_model
 
-# The least unit, as shares of the null model's objective, where the infimum is known and where
+# The least scale, as shares of the null model's objective, where the infimum is known and where
 # it is not: columns that gain nothing at all leave none but rounding.  The last is for null models
 # that leave nothing: targets whose own would be below it are refused.
-KNOWN = 1e-4
-UNKNOWN = 1e-9
-NOTHING = 1e-300
+MIN_SCALE_SHARE = 1e-4
+MIN_SHARE_BELOW_NULL = 1e-9
+MIN_SCALE = 1e-300
 # Rows of which the derivatives are measured, where no infimum bounds them.
 MAX_ROWS = 1000
 # Rows whose curvature is.
@@ -31,45 +31,47 @@ FEW_ROWS = 200
 REFUSED = (ArithmeticError, ValueError)
 
 
-def unit(value, null_value, infimum=0.0, bound=0.0):
+def gap_scale(value, null_value, infimum=0.0, bound=0.0):
     """What a bound at F = `value` is divided by, F0 being `null_value`.
 
     Examples
     --------
-    >>> unit(1.5, 2.0, bound=0.5), unit(0.0, 2.0), unit(-3.0, 2.0, infimum=-np.inf)
+    >>> gap_scale(1.5, 2.0, bound=0.5), gap_scale(0.0, 2.0), gap_scale(-3.0, 2.0, infimum=-np.inf)
     (1.0, 0.0002, 5.0)
     """
     if infimum == -np.inf:
-        return max(null_value - value, UNKNOWN * abs(null_value), NOTHING)
-    return max(value - bound - infimum, KNOWN * (null_value - infimum), NOTHING)
+        return max(null_value - value, MIN_SHARE_BELOW_NULL * abs(null_value), MIN_SCALE)
+    return max(value - bound - infimum, MIN_SCALE_SHARE * (null_value - infimum), MIN_SCALE)
 
 
-def enough(tol, value, null_value, infimum=0.0):
-    """The greatest bound at F = `value` that is no more than `tol` in its unit.
+def largest_gap(tol, value, null_value, infimum=0.0):
+    """The greatest bound at F = `value` that is no more than `tol` times the gap scale.
 
     Examples
     --------
-    >>> enough(0.25, 2.5, 2.0), enough(0.25, 0.0, 2.0), enough(0.25, -3.0, 2.0, -np.inf)
-    (0.5, 5e-05, 1.25)
+    >>> largest_gap(0.25, 2.5, 2.0), largest_gap(0.25, 0.0, 2.0)
+    (0.5, 5e-05)
+    >>> largest_gap(0.25, -3.0, 2.0, infimum=-np.inf)
+    1.25
     """
     if infimum > -np.inf:
-        return tol * max((value - infimum) / (1.0 + tol), KNOWN * (null_value - infimum))
-    return tol * unit(value, null_value, infimum)
+        return tol * max((value - infimum) / (1.0 + tol), MIN_SCALE_SHARE * (null_value - infimum))
+    return tol * gap_scale(value, null_value, infimum)
 
 
 def largest_gap_at(objective, tol, value):
-    """`enough` where F is `value`; the objective knows its null model."""
-    return enough(tol, value, objective.null_value, objective.loss.infimum)
+    """`largest_gap` where F is `value`; the objective knows its null model."""
+    return largest_gap(tol, value, objective.null_value, objective.loss.infimum)
 
 
-def unit_at(objective, value):
-    """`unit` for a solver, which learns from `Loop` what the null model has; without it F
+def gap_scale_at(objective, value):
+    """`gap_scale` for a solver, which learns from `Loop` what the null model has; without it F
     itself.
     """
     infimum = objective.loss.infimum
     if objective.null_value is None:
         return abs(value - infimum) if infimum > -np.inf else abs(value)
-    return unit(value, objective.null_value, infimum)
+    return gap_scale(value, objective.null_value, infimum)
 
 
 def derivative_size(objective, value, curvature):

@@ -1,5 +1,5 @@
-"""The null model, the best one without columns: where automatic descent starts, and the unit of
-suboptimality.
+"""The null model, the best one without columns: where automatic descent starts, and what the
+gap scale is a share of.
 """
 
 import numpy as np

@@ -230,7 +230,7 @@ class Objective:
         self._moments = self._norms = self._row_size = self.matrix_cuts = self.matrices = None
         self.vector_cuts = None
         # `know_null_model` sets them.  Chunks of a stream and parts that are fitted on the way have
-        # none: F itself is their unit (`unit_at`).
+        # none: F itself is their scale (`gap_scale_at`).
         self.null_intercept = self.null_value = None
         self.measured = {}  # what `measured_once` found
 
@@ -278,7 +278,7 @@ class Objective:
         self.measured |= known.others
 
     def know_null_model(self):
-        """Count distances from the null model from now on (`unit_at`); it is looked for once."""
+        """Count gaps from the null model from now on (`gap_scale_at`); it is looked for once."""
         self.null_intercept, self.null_value = measured_once(self, self.outputs.null_model)
 
     def set_alpha(self, alpha):

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor
 from fastgd.certificates import newton_proof as certificate
-from fastgd.certificates.bound import Bound, relative
+from fastgd.certificates.bound import Bound, relative_gap
 from fastgd.certificates.certifier import Certifier, provable
 from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.estimates import sure_fall
@@ -292,7 +292,7 @@ def test_far_rows_are_met_by_way_of_a_better_point(monkeypatch):
     # For three passes, if no more is asked for.
     before = F.passes
     v = points[8]
-    NewtonProof(F).prove(v, F.value(v), F.gradient(v), enough=np.inf)
+    NewtonProof(F).prove(v, F.value(v), F.gradient(v), target_gap=np.inf)
     assert F.passes - before <= 2 + 3
 
 
@@ -320,11 +320,13 @@ def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
         before = F.passes
         assert (
             NewtonProof(F)
-            .prove(state.point, state.value, state.gradient, enough=100 * exact.value)
+            .prove(state.point, state.value, state.gradient, target_gap=100 * exact.value)
             .value
             <= 100 * exact.value
         )
-        NewtonProof(F).prove(state.point, state.value, state.gradient, enough=0.01 * exact.value)
+        NewtonProof(F).prove(
+            state.point, state.value, state.gradient, target_gap=0.01 * exact.value
+        )
         assert F.passes - before <= 20
         monkeypatch.undo()
 
@@ -509,13 +511,13 @@ def test_the_best_constants_that_have_names():
 
 
 def test_relative_to_what():
-    assert relative(0.1, 1.1, 1.0) == pytest.approx(0.1)
+    assert relative_gap(0.1, 1.1, 1.0) == pytest.approx(0.1)
     # All of F: measured against the null model.
-    assert relative(1.0, 1.0, 5.0) == pytest.approx(1.0 / 5e-4)
-    assert relative(0.0, 0.0, 0.0) == 0.0
-    assert relative(-1e-18, 1.0, 1.0) == 0.0
-    assert relative(np.inf, 1.0, 1.0) == np.inf
-    assert relative(1.0, 1.0, 0.0) > 1e50
+    assert relative_gap(1.0, 1.0, 5.0) == pytest.approx(1.0 / 5e-4)
+    assert relative_gap(0.0, 0.0, 0.0) == 0.0
+    assert relative_gap(-1e-18, 1.0, 1.0) == 0.0
+    assert relative_gap(np.inf, 1.0, 1.0) == np.inf
+    assert relative_gap(1.0, 1.0, 0.0) > 1e50
 
 
 def test_the_decrement_bound_is_its_formula_without_cancellation():

@@ -44,7 +44,7 @@ def test_the_bound_holds_near_the_matrix_and_far_from_it(loss, fit_intercept, st
             known = Factor(F.curvature_matrix(anchor)), anchor
             certifier = NewtonProof(F)
             for v, value, gradient in points[k:]:
-                bound = certifier.from_known(known, v, gradient, enough=np.inf).value
+                bound = certifier.from_known(known, v, gradient, target_gap=np.inf).value
                 assert bound >= (value - best) * (1.0 - 1e-9) - 1e-14 * abs(best)
                 proved += bound < 1e-6
     assert proved > 20

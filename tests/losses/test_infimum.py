@@ -8,9 +8,9 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 
 from fastgd import GDRegressor, Huber, Loss, VectorLoss, check_loss
-from fastgd.certificates.bound import relative
+from fastgd.certificates.bound import relative_gap
 from fastgd.losses.regression import SquaredError
-from fastgd.objective.distances import derivative_size, enough, unit
+from fastgd.objective.distances import derivative_size, gap_scale, largest_gap
 from fastgd.objective.infimum import check_infimum, check_mean
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
@@ -256,13 +256,13 @@ def test_a_mean_below_it_is_refused_at_a_check():
 
 
 def test_units():
-    assert unit(3.0, 5.0, infimum=2.0) == pytest.approx(1.0)
-    assert unit(-7.0, -5.0, infimum=-np.inf) == 2.0
-    assert unit(-5.0, -5.0, infimum=-np.inf) > 0.0
-    assert relative(0.5, -7.0, -5.0, -np.inf) == 0.25
+    assert gap_scale(3.0, 5.0, infimum=2.0) == pytest.approx(1.0)
+    assert gap_scale(-7.0, -5.0, infimum=-np.inf) == 2.0
+    assert gap_scale(-5.0, -5.0, infimum=-np.inf) > 0.0
+    assert relative_gap(0.5, -7.0, -5.0, -np.inf) == 0.25
     for value, infimum in ((3.0, 0.0), (1e-9, 0.0), (-1.0, -2.0), (1.0, -np.inf)):
-        bound = enough(0.1, value, 4.0, infimum)
-        assert relative(bound, value, 4.0, infimum) == pytest.approx(0.1)
+        bound = largest_gap(0.1, value, 4.0, infimum)
+        assert relative_gap(bound, value, 4.0, infimum) == pytest.approx(0.1)
 
 
 @pytest.mark.plain

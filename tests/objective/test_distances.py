@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.losses.deviances import Gamma, NegativeBinomial, Poisson, Tweedie
-from fastgd.objective.distances import FEW_ROWS, curvature_about, unit
+from fastgd.objective.distances import FEW_ROWS, curvature_about, gap_scale
 from fastgd.objective.objective import Objective
 
 LOSSES = [Poisson(), Gamma(), Tweedie(1.5), Tweedie(2.5), NegativeBinomial(2.0)]
@@ -46,5 +46,5 @@ def test_what_overflows_says_nothing():
 
 
 def test_there_is_a_unit_where_columns_gain_nothing_of_nothing():
-    assert unit(0.0, 0.0, infimum=-np.inf) > 0.0
-    assert unit(0.0, 0.0) > 0.0
+    assert gap_scale(0.0, 0.0, infimum=-np.inf) > 0.0
+    assert gap_scale(0.0, 0.0) > 0.0

@@ -26,7 +26,7 @@ from fastgd.certificates.rounding import offset_size, prediction_size, sum_round
 from fastgd.data.check_X import as_rows
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.piecewise import known, pieces
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_sample, scaled
@@ -143,8 +143,8 @@ class RowGeneration(Solver):
         if memory.share == 0.0:
             memory.share = first_share(F)
             some = on_sample(F, F.rows.sampled.size, F.alpha)
-            enough = unknown(memory.share) * abs(some.value(state.point))
-            state.point = _minimum(some, state.point, enough)[0]
+            target_gap = unknown(memory.share) * abs(some.value(state.point))
+            state.point = _minimum(some, state.point, target_gap)[0]
         memory.lower = -np.inf
         memory.total = self._look_at(state, state.point)
 
@@ -155,10 +155,10 @@ class RowGeneration(Solver):
         F, memory, share = self.objective, state.memory, state.memory.share
         exact = share <= largest_share(F)
         ahead = share if exact else max(first_share(F) * share, MIN_ROWS / F.n_active)
-        enough = TIGHT * self.tol * unit_at(F, memory.total)
+        target_gap = TIGHT * self.tol * gap_scale_at(F, memory.total)
         if not exact:
-            enough = max(enough, unknown(ahead) * abs(memory.total))
-        point, lower = _minimum(self._near, state.point, enough / self._weight)
+            target_gap = max(target_gap, unknown(ahead) * abs(memory.total))
+        point, lower = _minimum(self._near, state.point, target_gap / self._weight)
         gap = memory.gap
         if exact:
             memory.lower = max(memory.lower, self._weight * lower - self._rounding(state, point))
@@ -168,7 +168,7 @@ class RowGeneration(Solver):
         total = self._look_at(state, point)
         if total < memory.total:
             memory.total, state.point = total, point
-            if memory.gap <= max(SLOW * gap, enough) or not exact:
+            if memory.gap <= max(SLOW * gap, target_gap) or not exact:
                 memory.idle = 0
                 return
         else:
@@ -322,15 +322,15 @@ def _of_few(objective, tables, near, sums, weight):
     return few
 
 
-def _minimum(objective, point, enough):
+def _minimum(objective, point, target_gap):
     """Where an objective of rows in memory is least, and what it is nowhere below, until these are
-    no farther apart than `enough`.
+    no farther apart than `target_gap`.
     """
     F = objective
     solver = ColumnGeneration(F) if takes_columns_by_need(F) else CentralPath(F)
     state = solver.start(point)
     for _ in range(MAX_ITERATIONS):
-        if state.done or solver.progress(state).gap_estimate <= enough:
+        if state.done or solver.progress(state).gap_estimate <= target_gap:
             break
         solver.advance(state)
     return solver.answer(state), solver.progress(state).lower

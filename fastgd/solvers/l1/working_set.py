@@ -27,7 +27,7 @@ from fastgd.certificates import scaled_dual
 from fastgd.data.rows import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import columns_cost, pass_cost
-from fastgd.objective.distances import curvature_unit, losses_about, unit_at
+from fastgd.objective.distances import curvature_unit, gap_scale_at, losses_about
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import SAMPLE_ROWS
 from fastgd.objective.null_model import null_model
@@ -353,7 +353,7 @@ class WorkingSet(Solver):
         if not scaled_dual.applies(F):
             return
         value, above = state.value + F.rest_value(state.point), state.value - F.loss.infimum
-        target = self.tol * unit_at(F, value)
+        target = self.tol * gap_scale_at(F, value)
         if F.term.gap(state.point[:d], state.gradient[:d], above) <= 0.5 * target:
             return
         after = step.rows.products, step.rows.intercept

@@ -27,7 +27,7 @@ from fastgd.objective.cost_model import (
     reading_cost,
     solving_cost,
 )
-from fastgd.objective.distances import curvature_unit, unit_at
+from fastgd.objective.distances import curvature_unit, gap_scale_at
 from fastgd.objective.matrix_sizes import most_numbers
 from fastgd.objective.moments import row_coupling
 from fastgd.objective.refined_factor import factor_of
@@ -362,7 +362,7 @@ class Newton(Solver):
         )
 
     def _target(self, state):
-        return self.tol * unit_at(
+        return self.tol * gap_scale_at(
             self.objective, state.value + self.objective.rest_value(state.point)
         )
 

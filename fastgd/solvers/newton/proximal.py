@@ -17,7 +17,7 @@ from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.matrix_sizes import WIDEST_PROOF, most_numbers
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import (
@@ -238,7 +238,7 @@ class ProximalNewton(Solver):
         seen = diagonal > 0.0
         rough = float(np.sqrt((subgradient[seen] ** 2 / diagonal[seen]).max(initial=0.0)))
         total = abs(state.value + F.rest_value(state.point))
-        target = self.tol * unit_at(F, total) / max(point.size, 1)
+        target = self.tol * gap_scale_at(F, total) / max(point.size, 1)
         tolerance = min(TIGHT * rough, 0.1 * np.sqrt(target)) if target > 0.0 else TIGHT * rough
         tolerance = max(tolerance, np.sqrt(1e-3 * EPS * total))
         if self.box is None:

@@ -24,7 +24,7 @@ from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective import kernels
 from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.matrix_sizes import MAX_OF_PREDICTIONS
 from fastgd.objective.subset import on_sample, represent
@@ -221,7 +221,7 @@ class BlockNewton(Solver):
     def _nearly_there(self, state):
         """Whether steps from these blocks, as fast as so far, cost less than new ones."""
         memory = state.memory
-        enough = PROVED * self.tol * unit_at(self.objective, state.value)
+        enough = PROVED * self.tol * gap_scale_at(self.objective, state.value)
         if not enough > 0.0 or not memory.gap_estimate < memory.first_gap_estimate < np.inf:
             return False
         if memory.gap_estimate == 0.0:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.losses.base import has_mean
-from fastgd.objective.distances import curvature_about, curvature_unit, unit_at
+from fastgd.objective.distances import curvature_about, curvature_unit, gap_scale_at
 from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.rules.one_sample import Capped
@@ -432,7 +432,7 @@ class AutomaticRates(Stochastic):
             objective = F.value(self.answer(state))
             noise = F.value(state.point) - objective
         fall = memory.last_objective - objective
-        negligible = 0.5 * self.tol * unit_at(F, objective)
+        negligible = 0.5 * self.tol * gap_scale_at(F, objective)
         if fall < 0.0 or (noise > fall and noise > negligible):
             memory.boost = max(memory.boost / BOOST, 1.0)
         elif noise < -negligible:

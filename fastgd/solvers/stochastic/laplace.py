@@ -26,7 +26,7 @@ import numpy as np
 
 from fastgd.linalg.cholesky import Factor
 from fastgd.losses.base import has_mean
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.kernels import evaluate
 from fastgd.objective.linear_map import LinearMap
 from fastgd.runtime.array_shapes import shaped
@@ -133,7 +133,7 @@ class Laplace(Solver):
             least = SHORTEST * length
             while length >= least and not whole(v - length * step) <= value - 0.1 * length * gain:
                 length *= 0.5
-            if length < least or not gain > ENOUGH * unit_at(F, value):
+            if length < least or not gain > ENOUGH * gap_scale_at(F, value):
                 break
             state.point, state.rate = v - length * step, length
             value = whole(state.point)
