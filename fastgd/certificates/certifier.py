@@ -91,7 +91,14 @@ class Certifier:
         Suboptimality that is asked for; None: whatever is cheap is told.
     own_steps, free_answers : bool
         As the solver's (`fastgd.solvers.base.Solver`).
+
+    Attributes
+    ----------
+    centers : bool
+        Whether better intercepts are looked for.
     """
+
+    centers = True
 
     def __init__(self, objective, tol=None, *, own_steps=True, free_answers=True):
         self.objective = objective
@@ -137,7 +144,7 @@ class Certifier:
 
     @_quiet
     def judge(self, check, progress, spent, final=False, keeps=False):
-        """The check with the smallest bound that is worth its passes.
+        """Give a check the smallest bound that is worth its passes.
 
         Parameters
         ----------
@@ -154,13 +161,19 @@ class Certifier:
         Returns
         -------
         Check
-            `check` itself, or where steps are the solver's own one with a better intercept.
+            `check` itself, or one with a better intercept if the solver chooses its steps and
+            `keeps` is False.
         """
         self._take_free(check, progress, final)
         if check.gradient is None:
             return check
-        if self._open(check) and self._centering_pays(check, final):
-            check = self._centered(check, keeps or not self.own_steps)
+        asked = self._open(check) and (final or self.tol is not None)
+        if asked and self.centers and self.gap.centering_helps:
+            hope = self._gap_if_centered(check)
+            if self._centering_pays(check, hope, final):
+                check = self._centered(check, keeps or not self.own_steps)
+                if not final:
+                    self._hoped = hope
         if self._open(check) and self._proof_pays(check, progress, spent, final):
             self._prove(check)
         return check
@@ -253,23 +266,24 @@ class Certifier:
         self._bound(check, Bound(above, centered.bound.kind))
         return check
 
-    def _centering_pays(self, check, final):
+    def _gap_if_centered(self, check):
+        """The gap that the best intercept is hoped to leave: no pass."""
+        gradient = check.gradient
+        return self.gap.bound(check.point, check.smooth_value, gradient, balanced=True).value
+
+    def _centering_pays(self, check, hope, final):
         """Whether two passes for the best intercept would likely bring the gap below tol, or
         bring a gap at the end.
         """
-        F = self.objective
-        if not self.gap.centering_helps or (self.tol is None and not final):
-            return False
-        hope = self.gap.bound(check.point, check.smooth_value, check.gradient, balanced=True).value
-        likely = self.tol is not None and relative_gap_at(F, hope, check.objective) <= self.tol
+        likely = (
+            self.tol is not None
+            and relative_gap_at(self.objective, hope, check.objective) <= self.tol
+        )
         if final:
             worth = hope < WORTH_CENTERING * check.bound.value and not self.newton.applies
             return likely or worth
         # Where it did not do, it is tried again once the gap has halved.
-        if likely and hope <= 0.5 * self._hoped:
-            self._hoped = hope
-            return True
-        return False
+        return likely and hope <= 0.5 * self._hoped
 
     def _proof_pays(self, check, progress, spent, final):
         """Whether the Newton decrement is worth its passes: the run goes on until it is proved,

@@ -141,13 +141,11 @@ def _solver(memory, objective, tol):
 class PathCertifier(Certifier):
     """A certifier that is content with an estimate where a proof would cost passes of its own."""
 
+    centers = False  # the next step brings more than the best intercept
+
     def __init__(self, objective, tol):
         super().__init__(objective, tol)
         self.newton.measures_rows = False
-
-    def _centering_pays(self, check, final):
-        """Never: the next step brings more than the best intercept."""
-        return False
 
     def _from_known(self, known, check):
         """As `Certifier._from_known` without a pass; else, with caution, half the squared decrement
