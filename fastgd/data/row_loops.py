@@ -281,7 +281,7 @@ def csr_squared_norm(values, start, stop):
 
 
 @kernel
-def dots(rows, i, coef, out):
+def add_products(rows, i, coef, out):
     start, stop = rows.span(i)
     for k in range(start, stop):
         value, j = rows.entry(i, k), rows.column(k)
@@ -290,7 +290,7 @@ def dots(rows, i, coef, out):
 
 
 @kernel
-def adds(rows, i, multiples, matrix):
+def add_outer(rows, i, multiples, matrix):
     start, stop = rows.span(i)
     for k in range(start, stop):
         value, j = rows.entry(i, k), rows.column(k)

@@ -63,13 +63,13 @@ class Rows(Component, family=True):
         Where `ahead` is not 0, the row that is so many rows further on is asked for with each.
         """
 
-    def dots(self, i, coef, out):
+    def add_products(self, i, coef, out):
         """Add row `i` times each column of `coef`, (d, K), to `out`, (K,)."""
-        _row_loops.dots(self, i, coef, out)
+        _row_loops.add_products(self, i, coef, out)
 
-    def adds(self, i, multiples, matrix):
+    def add_outer(self, i, multiples, matrix):
         """Add row `i` times `multiples`, (K,), to `matrix`, (d, K)."""
-        _row_loops.adds(self, i, multiples, matrix)
+        _row_loops.add_outer(self, i, multiples, matrix)
 
     def by_column(self):
         """Whether neighbours in a column are closer in memory than neighbours in a row."""

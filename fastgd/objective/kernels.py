@@ -245,9 +245,9 @@ def vector_product(rows, transposed, table, ranges, cuts, first, last, out):
         for r in range(cuts[b], cuts[b + 1]):
             for i in range(ranges[r, 0], ranges[r, 1]):
                 if transposed:
-                    rows.adds(i, table[i], out[b])
+                    rows.add_outer(i, table[i], out[b])
                 else:
-                    rows.dots(i, table, out[0, i])
+                    rows.add_products(i, table, out[0, i])
 
 
 @kernel
@@ -269,13 +269,13 @@ def vector_loss_and_gradient(
                     continue
                 for c in range(predictions.size):
                     predictions[c] = intercept[c] + samples.offset(i)
-                rows.dots(i, coef, predictions)
+                rows.add_products(i, coef, predictions)
                 value = loss.value_and_derivatives(predictions, target, derivatives)
                 total, lost = added(total, lost, weight * value)
                 for c in range(derivatives.size):
                     derivatives[c] *= weight
                     gradient[-1, c] += derivatives[c]
-                rows.adds(i, derivatives, gradient)
+                rows.add_outer(i, derivatives, gradient)
         totals[b] = total
 
 
@@ -335,7 +335,7 @@ def gather_row(rows, i, slots, columns, values, last):
 
 
 @kernel
-def add_outer(columns, values, n_values, curvature, matrix):
+def add_sparse_outer(columns, values, n_values, curvature, matrix):
     """Add the lower triangle of curvature x x' to `matrix`, x being `values` at `columns`."""
     for k in range(n_values):
         own = matrix[columns[k]]
@@ -375,7 +375,7 @@ def gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, norms):
                     if norms.size > 0:
                         norms[i] = squared_norm(columns, values, n_values, matrices[0])
                     else:
-                        add_outer(columns, values, n_values, curvatures[i], matrices[b])
+                        add_sparse_outer(columns, values, n_values, curvatures[i], matrices[b])
 
 
 @kernel

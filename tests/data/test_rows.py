@@ -221,9 +221,9 @@ def test_methods_of_all_rows_agree(d):
             vector, out, sums = np.ones(d), np.ones(3), np.ones((d, 3))
             rows.add(i, -2.0, vector)
             np.testing.assert_allclose(vector, 1 - 2 * matrix[i])
-            rows.dots(i, table, out)
+            rows.add_products(i, table, out)
             np.testing.assert_allclose(out, 1 + matrix[i] @ table)
-            rows.adds(i, out, sums)
+            rows.add_outer(i, out, sums)
             np.testing.assert_allclose(sums, 1 + np.outer(matrix[i], out))
             start, stop = rows.span(i)
             entries = {

@@ -5,7 +5,7 @@ A column's code is its place among the others, or -1 less its place among the ex
 
 import numpy as np
 
-from fastgd.objective.kernels import add_outer, squared_norm
+from fastgd.objective.kernels import add_sparse_outer, squared_norm
 from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import prefetch
 
@@ -186,7 +186,7 @@ def add_bordered(
                     columns[n_values] = size - 1
                     row[n_values] = 1.0
                     n_values += 1
-                add_outer(columns, row, n_values, curvature, blocks[b])
+                add_sparse_outer(columns, row, n_values, curvature, blocks[b])
                 if exclusive:
                     multiple = curvature * own
                     total += multiple * own

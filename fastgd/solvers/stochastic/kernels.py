@@ -479,7 +479,7 @@ def vector_row_epoch(problem, rule, order, block, iterate, rates, options):
             scale = rule.begin(int(update))
             for c in range(n_predictions):
                 predictions[c] = point[d, c] + samples.offset(i)
-            rows.dots(i, coef, predictions)
+            rows.add_products(i, coef, predictions)
             loss.derivatives(predictions, samples.target(i), derivatives)
             for c in range(n_predictions):
                 derivatives[c] *= samples.weight(i)
@@ -527,7 +527,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
             rows.prefetch(order[min(m + AHEAD, n - 1)])
             for c in range(n_predictions):
                 predictions[c] = (point[d, c] + samples.offset(i)) / scale
-            rows.dots(i, coef, predictions)
+            rows.add_products(i, coef, predictions)
             for c in range(n_predictions):
                 predictions[c] *= scale
             loss.derivatives(predictions, samples.target(i), step)
@@ -544,11 +544,11 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
             step = steps[m - first]
             for c in range(n_predictions):
                 step[c] /= -scale
-            rows.adds(order[m], step, coef)
+            rows.add_outer(order[m], step, coef)
             if mass != 0.0:
                 for c in range(n_predictions):
                     step[c] *= -mass
-                rows.adds(order[m], step, total)
+                rows.add_outer(order[m], step, total)
         counts = 1.0 if update >= average_from else 0.0
         for c in range(n_predictions):
             point[d, c] -= intercept_rate * intercept_steps[c]
@@ -620,14 +620,14 @@ def vector_rule_epoch(problem, rule, order, batch, iterate, columns, options):
             i = order[m]
             for c in range(n_predictions):
                 predictions[c] = point[d, c] + samples.offset(i)
-            rows.dots(i, coef, predictions)
+            rows.add_products(i, coef, predictions)
             loss.derivatives(predictions, samples.target(i), derivatives)
             if options.told:
                 lost += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 derivatives[c] *= samples.weight(i) / (stop - first)
                 sums_of_derivatives[c] += derivatives[c]
-            rows.adds(i, derivatives, gradient)
+            rows.add_outer(i, derivatives, gradient)
         for m in range(n_touched):
             j = touched[m]
             own_rate = rate * columns[0, j]
