@@ -65,9 +65,9 @@ class ClusterRows(BlockRows):
         objective.meter.count(passes)
         yield from itertools.chain.from_iterable(found[number] for number in sorted(found))
 
-    def added(self, objective, work, arguments, arrays):
+    def sum_over_parts(self, objective, work, arguments, arrays):
         """The same, summed: on the workers, and then here."""
-        found, passes = self.workers.added(*self._call(objective, work, arguments, arrays))
+        found, passes = self.workers.sum_over_parts(*self._call(objective, work, arguments, arrays))
         objective.meter.count(passes)
         return found
 

@@ -91,7 +91,7 @@ class ClusterWorkers:
         answers = self._round(key, work, arguments, 0, arrays)
         return _merged({address: one[0] for address, one in answers.items()}), _passes(answers)
 
-    def added(self, key, work, arguments, arrays):
+    def sum_over_parts(self, key, work, arguments, arrays):
         """The sum of it over all blocks, and the passes that it took: a round."""
         count = len(self.groups)
         answers = self._round(key, work, arguments, count, arrays)

@@ -202,8 +202,8 @@ class BlockRows:
             part = objective.on_block(rows, facts)
             yield work(part, *arguments, *(array[facts.own] for array in arrays))
 
-    def added(self, objective, work, arguments, arrays):
-        """What `Objective.added` gives, one reading."""
+    def sum_over_parts(self, objective, work, arguments, arrays):
+        """What `Objective.sum_over_parts` gives, one reading."""
         return added_in_order(self.over_parts(objective, work, arguments, arrays))
 
     def digest(self):

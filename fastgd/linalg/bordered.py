@@ -80,11 +80,11 @@ class Bordered:
             self.coupling.T @ own + self.block @ others,
         )
 
-    def raised(self, added):
+    def shifted(self, diagonal_shift):
         """H with a vector added to its diagonal."""
         block = self.block.copy()
-        block[np.diag_indices_from(block)] += added[self.rest]
-        diagonal = self.diagonal + added[self.first]
+        block[np.diag_indices_from(block)] += diagonal_shift[self.rest]
+        diagonal = self.diagonal + diagonal_shift[self.first]
         return Bordered(self.first, self.rest, diagonal, self.coupling, block)
 
     def holding(self, held):

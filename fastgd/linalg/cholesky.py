@@ -212,7 +212,7 @@ class Ridged:
     ----------
     matrix : ndarray, (size, size)
         H, symmetric, positive semidefinite up to rounding.
-    added : ndarray, up to (size,)
+    diagonal_shift : ndarray, up to (size,)
         Of the first places of the diagonal.
 
     Examples
@@ -222,9 +222,9 @@ class Ridged:
     array([1., 0.])
     """
 
-    def __init__(self, matrix, added):
+    def __init__(self, matrix, diagonal_shift):
         diagonal = np.diag(matrix).copy()
-        diagonal[: added.size] += added
+        diagonal[: diagonal_shift.size] += diagonal_shift
         self._scale = np.where(diagonal > 0.0, np.sqrt(diagonal), 1.0)
         ridge = RIDGE * diagonal.size
         failed = 1

@@ -105,9 +105,9 @@ class NewtonPath:
         """Make what is remembered that of the objective with this alpha: no pass."""
         F, state, before = self.objective, self.state, self.objective.l2
         F.set_alpha(alpha)
-        added = np.zeros(F.size)
-        added[: F.n_features] = F.l2 - before
-        self.solver.follow(state, added)
+        diagonal_shift = np.zeros(F.size)
+        diagonal_shift[: F.n_features] = F.l2 - before
+        self.solver.follow(state, diagonal_shift)
         state.iteration = state.updates = 0
         state.run.best = None
 

@@ -140,10 +140,10 @@ def gram_sum(part, alike, curvatures):
         add_gram(*data, first, last, matrices, length)
 
     F.map_blocks(work, len(matrices))
-    return _added(matrices, loops(F.rows, length))
+    return _sum_of_matrices(matrices, loops(F.rows, length))
 
 
-def _added(matrices, lower=False):
+def _sum_of_matrices(matrices, lower=False):
     """Sum of the blocks' matrices, of which the `lower` triangle may be all there is, in the first
     of them.
     """
@@ -176,7 +176,7 @@ def quadratic(F, v):
         value, gradient = F.smooth_and_gradient(v, curvatures)
         return value, gradient, F.gram(curvatures)
     coef, intercept = F.split(v)
-    total, gradient, matrix = F.added(_sums_of_squares, coef, intercept)
+    total, gradient, matrix = F.sum_over_parts(_sums_of_squares, coef, intercept)
     gradient /= F.n_active
     value = float(total) / F.n_active + F.term.add_gradient(coef, gradient[: coef.size])
     return value, gradient, assemble(F, matrix)
@@ -199,7 +199,7 @@ def _sums_of_squares(part, coef, intercept):
     # Steps of Python between calls of BLAS keep threads waiting for each other, until the calls
     # take long.
     F.map_blocks(work, cuts.size - 1, F.rows.stored() * (size + 10) // 200)
-    return totals.sum(), gradients.sum(axis=0), _added(matrices)
+    return totals.sum(), gradients.sum(axis=0), _sum_of_matrices(matrices)
 
 
 def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):

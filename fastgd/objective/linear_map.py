@@ -98,7 +98,7 @@ class LinearMap:
         """X' @ derivatives, (n_features,); into `out` where it is given."""
         rows = self.rows
         if not rows.in_memory:
-            total = self.objective.added(_sum_of_rows, rows=(derivatives,))
+            total = self.objective.sum_over_parts(_sum_of_rows, rows=(derivatives,))
             if out is not None:
                 out[...] = total
             return total if out is None else out

@@ -448,7 +448,7 @@ class Objective:
         """
         v, p = _vector(v), _vector(p)
         at, along = self._contiguous(v), self._contiguous(p)
-        products = self.added(_curvature_product, at, along)
+        products = self.sum_over_parts(_curvature_product, at, along)
         product, n_coef = self._mean(products), self._n_coef
         product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
         return product
@@ -475,7 +475,7 @@ class Objective:
 
     def _step_product(self, v, p):
         """`hessian_product` by the `step_curvature` of the loss."""
-        product, n_coef = self.added(_step_product, v, p), self._n_coef
+        product, n_coef = self.sum_over_parts(_step_product, v, p), self._n_coef
         product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
         return product
 
@@ -497,7 +497,7 @@ class Objective:
         """
         coef, intercept = self._contiguous(v)
         arguments = coef, intercept, floor, alone
-        found = self.added(_loss_and_gradient, *arguments, rows=(curvatures,))
+        found = self.sum_over_parts(_loss_and_gradient, *arguments, rows=(curvatures,))
         return float(found[0]) / self.n_active, None if alone else self._mean(found[1])
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
@@ -689,7 +689,7 @@ class Objective:
         curvature : ndarray, (size, size)
         """
         coef, intercept = self._contiguous(v)
-        total, gradient, matrix = self.added(_expansion, coef, intercept, floor)
+        total, gradient, matrix = self.sum_over_parts(_expansion, coef, intercept, floor)
         gradient = self._mean(gradient)
         value = float(total) / self.n_active + self.term.add_gradient(coef, gradient[: coef.size])
         return value, gradient, assemble(self, matrix)
@@ -701,7 +701,7 @@ class Objective:
         What `smooth_and_gradient` filled at a point gives the second derivative there. With `alike`
         dense and CSR rows give the same bits, by the loop over nonzeros.
         """
-        return assemble(self, self.added(gram_sum, alike, rows=(curvatures,)))
+        return assemble(self, self.sum_over_parts(gram_sum, alike, rows=(curvatures,)))
 
     def moments(self):
         """Statistics of columns and rows, a `Moments`: one pass, kept."""
@@ -803,11 +803,11 @@ class Objective:
         else:
             yield from self.rows.over_parts(self, work, arguments, rows)
 
-    def added(self, work, *arguments, rows=()):
+    def sum_over_parts(self, work, *arguments, rows=()):
         """Sum of what `work` gives for the parts, arrays or tuples of them, added in order."""
         if self.rows.in_memory:
             return work(self, *arguments, *rows)
-        return self.rows.added(self, work, arguments, rows)
+        return self.rows.sum_over_parts(self, work, arguments, rows)
 
     def on_block(self, rows, facts):
         """The losses on one block of the rows, as a part."""
@@ -822,7 +822,7 @@ class Objective:
         self.meter.count(passes)
 
 
-def _added(blocks):
+def _sum_of_blocks(blocks):
     """Sum of what the blocks found, in order."""
     return blocks.sum(axis=0) if len(blocks) > 1 else blocks[0]
 
@@ -832,7 +832,7 @@ def _loss_and_gradient(part, coef, intercept, floor, alone, curvatures):
     totals, gradients = part.outputs.loss_and_gradient(
         part, coef, intercept, curvatures, floor, alone
     )
-    return _added(totals), 0.0 if alone else _added(gradients)
+    return _sum_of_blocks(totals), 0.0 if alone else _sum_of_blocks(gradients)
 
 
 def _expansion(part, coef, intercept, floor):
@@ -844,7 +844,7 @@ def _expansion(part, coef, intercept, floor):
 
 def _curvature_product(part, at, along):
     """Second derivative of the losses of a part at `at` times `along`."""
-    return _added(part.outputs.curvature_product(part, at, along))
+    return _sum_of_blocks(part.outputs.curvature_product(part, at, along))
 
 
 def _step_product(part, v, p):

@@ -25,7 +25,7 @@ def vector_gram(F, v):
     """Second derivative of the mean loss plus the smooth part of the penalty at `v`, (size, size),
     unknowns in the order of `v`.  Two passes, and the arithmetic of about d K / 4.
     """
-    matrix = _completed(F, F.added(_formed_sum, v) / F.n_active)
+    matrix = _completed(F, F.sum_over_parts(_formed_sum, v) / F.n_active)
     n_coef, step = F.n_features * F.n_predictions, len(matrix) + 1
     if F.term.coupled:
         F.term.add_curvature(matrix[:n_coef, :n_coef])

@@ -158,7 +158,7 @@ class VectorMap:
         """X' @ table, (n_features, K)."""
         F = self.objective
         if not F.rows.in_memory:
-            return F.added(_sum_of_rows, rows=(table,))
+            return F.sum_over_parts(_sum_of_rows, rows=(table,))
         sums = np.zeros((self._cuts.size - 1, F.n_features, table.shape[1]))
         if F.rows.sparse:
             data = F.rows, True, table, F.ranges, self._cuts

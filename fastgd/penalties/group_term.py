@@ -16,9 +16,9 @@ HALVINGS = 60
 SMALL, LARGE = 1e-280, 1e300
 
 
-def lengths_of(values, added, largest, spread):
-    """Roots of the sums of squares that `added` makes; where these underflow or overflow, in units
-    of the greatest magnitude, which `largest` finds and `spread` hands back to the values.
+def lengths_of(values, sum_groups, largest, spread):
+    """Roots of the sums of squares that `sum_groups` gives; where these under- or overflow, in
+    units of the greatest magnitude, which `largest` finds and `spread` hands back to the values.
 
     Examples
     --------
@@ -27,14 +27,14 @@ def lengths_of(values, added, largest, spread):
     5e-200
     """
     with np.errstate(over="ignore"):
-        found = added(np.square(values))
+        found = sum_groups(np.square(values))
     unsafe = ~((found > SMALL) & (found < LARGE))
     if np.any(unsafe):
         sizes = largest(np.abs(values))
         units = np.where(unsafe & (sizes > 0.0) & np.isfinite(sizes), sizes, 1.0)
         if np.any(units != 1.0):  # else these values are 0
             with np.errstate(over="ignore"):
-                return units * np.sqrt(added(np.square(values / spread(units))))
+                return units * np.sqrt(sum_groups(np.square(values / spread(units))))
     return np.sqrt(found)
 
 

@@ -35,8 +35,10 @@ def test_the_parts_are_the_matrix():
     np.testing.assert_allclose(H.times(v), whole @ v, rtol=1e-13)
     np.testing.assert_array_equal(H.diagonal_of_all(), np.diag(whole))
     np.testing.assert_array_equal(H.last_column(), whole[:, REST[-1]])
-    added = np.linspace(0.0, 1.0, 11)
-    np.testing.assert_array_equal(H.raised(added).toarray(), whole + np.diag(added))
+    diagonal_shift = np.linspace(0.0, 1.0, 11)
+    np.testing.assert_array_equal(
+        H.shifted(diagonal_shift).toarray(), whole + np.diag(diagonal_shift)
+    )
     held = np.isin(np.arange(11), [3, 5])
     alone = H.holding(held).toarray()
     assert np.count_nonzero(alone[held]) == 2

@@ -363,18 +363,20 @@ def test_a_state_follows_to_another_alpha(loss):
     newton = Newton(F)
     state = iterations(newton, 3)
     factor, pairs = state.memory.factor, state.memory.pairs
-    added, matrix = np.r_[np.full(5, -0.07), 0.0], factor.matrix()
+    diagonal_shift, matrix = np.r_[np.full(5, -0.07), 0.0], factor.matrix()
     F.set_alpha(0.03)
-    newton.follow(state, added)
+    newton.follow(state, diagonal_shift)
     value, gradient = F.smooth_and_gradient(state.point)
     assert state.value == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(state.gradient, gradient, atol=1e-12)
     if loss.self_concordance is None:  # curvature that jumps is not followed
         assert state.memory.factor is None
         return
-    np.testing.assert_allclose(state.memory.factor.matrix(), matrix + np.diag(added), atol=1e-12)
+    np.testing.assert_allclose(
+        state.memory.factor.matrix(), matrix + np.diag(diagonal_shift), atol=1e-12
+    )
     for (s, y), (_, before) in zip(state.memory.pairs, pairs, strict=True):
-        np.testing.assert_allclose(y, before + added * s, atol=1e-15)
+        np.testing.assert_allclose(y, before + diagonal_shift * s, atol=1e-15)
     for _ in range(10):
         newton.advance(state)
     assert np.abs(F.gradient(state.point)).max() < 1e-8

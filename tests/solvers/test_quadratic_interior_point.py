@@ -53,14 +53,14 @@ def test_a_ridged_factor_of_what_is_not_finite_ends_and_says_so(bad):
 def test_a_ridged_factor_solves_and_takes_what_is_singular():
     rng = np.random.default_rng(0)
     root = rng.standard_normal((6, 6)) * 10.0 ** np.arange(6.0)
-    H, added = root.T @ root, rng.uniform(0.1, 1.0, 4)
-    whole = H + np.diag(np.append(added, [0.0, 0.0]))
+    H, diagonal_shift = root.T @ root, rng.uniform(0.1, 1.0, 4)
+    whole = H + np.diag(np.append(diagonal_shift, [0.0, 0.0]))
     right = rng.standard_normal((6, 2))
     np.testing.assert_allclose(
-        Ridged(H, added).solve(right), np.linalg.solve(whole, right), rtol=1e-7
+        Ridged(H, diagonal_shift).solve(right), np.linalg.solve(whole, right), rtol=1e-7
     )
     np.testing.assert_allclose(
-        Ridged(H, added).solve(right[:, 0]), np.linalg.solve(whole, right[:, 0]), rtol=1e-7
+        Ridged(H, diagonal_shift).solve(right[:, 0]), np.linalg.solve(whole, right[:, 0]), rtol=1e-7
     )
     assert np.isfinite(Ridged(np.ones((3, 3)), np.zeros(0)).solve(np.ones(3))).all()
     assert np.isfinite(Ridged(np.zeros((3, 3)), np.zeros(3)).solve(np.ones(3))).all()

@@ -280,7 +280,7 @@ class Newton(Solver):
             omits_rows=memory.omits_rows,
         )
 
-    def follow(self, state, added):
+    def follow(self, state, diagonal_shift):
         """Make a state of another alpha one of the present alpha: no pass, or one where the other
         alpha was so much larger that rounding shows.
 
@@ -290,16 +290,16 @@ class Newton(Solver):
         Parameters
         ----------
         state : State
-        added : ndarray, (size,)
+        diagonal_shift : ndarray, (size,)
             What the penalty's curvature, a diagonal, has grown by.
         """
         memory, factor = state.memory, state.memory.factor
         seen = state.gradient is self._carried[0]
-        change = 0.5 * float(state.point @ (added * state.point))
+        change = 0.5 * float(state.point @ (diagonal_shift * state.point))
         state.value += change
-        state.gradient = state.gradient + added * state.point
+        state.gradient = state.gradient + diagonal_shift * state.point
         memory.lower = -np.inf
-        memory.pairs = [(s, y + added * s) for s, y in memory.pairs]
+        memory.pairs = [(s, y + diagonal_shift * s) for s, y in memory.pairs]
         if factor is None or not factor.full or self.objective.loss.self_concordance is None:
             # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
             # times its estimate.
@@ -309,7 +309,7 @@ class Newton(Solver):
             return
         if self._followed is None or self._followed[0] is not factor:
             self._followed = factor, factor.matrix()
-        matrix = self._raised(self._followed[1], added)
+        matrix = self._shifted(self._followed[1], diagonal_shift)
         followed = self._factor(matrix)
         followed.follow(factor)
         if not (followed.full and followed.doubt(0.0) < WORN):
@@ -436,9 +436,9 @@ class Newton(Solver):
         elif matrix is None:
             matrix = F.curvature_matrix(state.point, memory.curvature_floor)
         if not F.term.certified:  # else it is in the matrix
-            added = np.zeros(F.size)
-            added[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
-            matrix = self._raised(matrix, added)
+            diagonal_shift = np.zeros(F.size)
+            diagonal_shift[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
+            matrix = self._shifted(matrix, diagonal_shift)
         if F.parent is not None:
             matrix = self._holding(matrix, self._unseen())
         of_rows = functools.partial(self._curvatures_at, state.point, memory.curvature_floor)
@@ -498,8 +498,8 @@ class Newton(Solver):
     def _diagonal_of(self, matrix):
         return np.diag(matrix)
 
-    def _raised(self, matrix, added):
-        matrix[np.diag_indices_from(matrix)] += added
+    def _shifted(self, matrix, diagonal_shift):
+        matrix[np.diag_indices_from(matrix)] += diagonal_shift
         return matrix
 
     def _holding(self, matrix, held):

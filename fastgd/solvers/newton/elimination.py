@@ -45,8 +45,8 @@ class Elimination(Newton):
     def _diagonal_of(self, matrix):
         return matrix.diagonal_of_all()
 
-    def _raised(self, matrix, added):
-        return matrix.raised(added)
+    def _shifted(self, matrix, diagonal_shift):
+        return matrix.shifted(diagonal_shift)
 
     def _holding(self, matrix, held):
         return matrix.holding(held)
