@@ -21,7 +21,7 @@ from fastgd.solvers.base import LAST_RESORT, Forecast
 
 # An interior point run that ends farther off than this was lost in rounding; else rounding is just
 # its end.
-LOST = 0.1
+LOST_IN_ROUNDING = 0.1
 _copying = threading.Lock()
 
 
@@ -254,8 +254,8 @@ def _stuck(plan, objective, result, tol):
         own_steps = plan.solver in batch_sizes() and not plan.form
         estimated = result.bound.kind == "estimate"
         return own_steps and estimated and is_open("newton", INTERIOR_POINT, objective)
-    lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
-    return plan.form != INTERIOR_POINT or lost or objective.loss_smooth
+    lost_in_rounding = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST_IN_ROUNDING
+    return plan.form != INTERIOR_POINT or lost_in_rounding or objective.loss_smooth
 
 
 def _brought_no_more(plan, result, tol):

@@ -45,7 +45,7 @@ class Factor:
 
     Attributes
     ----------
-    lost : float
+    entry_rounding : float
         What an entry may be wrong by beside the sums that it is made of, in units of the diagonal.
 
     Examples
@@ -54,7 +54,7 @@ class Factor:
     array([0.5, 1. ])
     """
 
-    lost = 0.0
+    entry_rounding = 0.0
 
     def __init__(self, matrix):
         self._take_diagonal(matrix)
@@ -128,14 +128,16 @@ class Factor:
 
     def doubt(self, rounding):
         """What a matrix whose sums are wrong by `rounding` may be wrong by, in units of itself."""
-        return (rounding + self.lost) * self.inverse_norm() ** 2
+        return (rounding + self.entry_rounding) * self.inverse_norm() ** 2
 
     def follow(self, before):
-        """Know what is lost in this matrix, which is that of the factor `before` with another
+        """Know how this matrix is rounded, which is that of the factor `before` with another
         diagonal: what that one was wrong by stays, and is more in units of a smaller diagonal.
         """
         fallen = float((before.scale / self.scale).max()) ** 2
-        self.lost = before.lost * fallen + EPS * self.scale.size * max(fallen, 1.0)
+        self.entry_rounding = before.entry_rounding * fallen + EPS * self.scale.size * max(
+            fallen, 1.0
+        )
 
     @property
     def regular(self):

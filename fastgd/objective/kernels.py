@@ -27,14 +27,14 @@ TOGETHER = 8
 
 
 @callee
-def added(total, lost, term):
-    """(total + term, what rounding has added to it): Kahan's sum, which `lost`, 0 at first, is
-    handed on with.
+def kahan_add(total, compensation, term):
+    """(total + term, its compensation): Kahan's sum. The compensation, 0 at first, is what the last
+    rounding has added to the total, and is subtracted from the next term.
 
     Rounding of equal terms goes one way, and grows as their number, not as its root: of 3e5 rows
     alike F was 4e-12 of itself too low.
     """
-    own = term - lost
+    own = term - compensation
     there = total + own
     return there, ((there - total) - own if abs(there) < np.inf else 0.0)
 
@@ -103,7 +103,7 @@ def loss_and_gradient(
     own[:] = 0.0
     for b in range(first, last):
         gradient = gradients[b, :-1]
-        total, sum_of_derivatives, lost, lost_derivative = 0.0, 0.0, 0.0, 0.0
+        total, sum_of_derivatives, compensation, derivative_compensation = 0.0, 0.0, 0.0, 0.0
         for r in range(cuts[b], cuts[b + 1]):
             for start in range(ranges[r, 0], ranges[r, 1], chunk):
                 stop = min(start + chunk, ranges[r, 1])
@@ -133,9 +133,9 @@ def loss_and_gradient(
                         derivatives[m] = derivative
                         if curved:
                             curvatures[start + m] = weight * own[m]
-                    total, lost = added(total, lost, value_of_few)
-                    sum_of_derivatives, lost_derivative = added(
-                        sum_of_derivatives, lost_derivative, derivative_of_few
+                    total, compensation = kahan_add(total, compensation, value_of_few)
+                    sum_of_derivatives, derivative_compensation = kahan_add(
+                        sum_of_derivatives, derivative_compensation, derivative_of_few
                     )
                 if gradient.size > 0:
                     rows.add_rows(start, stop, derivatives, gradient, chunk)
@@ -153,7 +153,7 @@ def vector_losses(
     Where `curved`, `out` gets weight * H @ moves instead, H the (K, K) second derivative of the
     row's loss.  Predictions, (n, K), are without `intercept` and offsets; `out` may be `moves`.
     """
-    total, lost = 0.0, 0.0
+    total, compensation = 0.0, 0.0
     n_predictions = intercept.size
     at, along = np.empty(n_predictions), np.empty(n_predictions)
     written = np.empty(n_predictions)
@@ -171,9 +171,11 @@ def vector_losses(
             loss.curvature_product(at, targets[m], along, written)
         elif kept:
             value = loss.value_and_derivatives(at, targets[m], written)
-            total, lost = added(total, lost, weight * value)
+            total, compensation = kahan_add(total, compensation, weight * value)
         else:
-            total, lost = added(total, lost, weight * loss.value(at, targets[m]))
+            total, compensation = kahan_add(
+                total, compensation, weight * loss.value(at, targets[m])
+            )
         if kept:
             for c in range(n_predictions):
                 out[m, c] = weight * written[c] if weight > 0.0 else 0.0
@@ -261,7 +263,7 @@ def vector_loss_and_gradient(
     derivatives = np.empty(intercept.size)
     for b in range(first, last):
         gradient = gradients[b]
-        total, lost = 0.0, 0.0
+        total, compensation = 0.0, 0.0
         for r in range(cuts[b], cuts[b + 1]):
             for i in range(ranges[r, 0], ranges[r, 1]):
                 target, weight = samples.target(i), samples.weight(i)
@@ -271,7 +273,7 @@ def vector_loss_and_gradient(
                     predictions[c] = intercept[c] + samples.offset(i)
                 rows.add_products(i, coef, predictions)
                 value = loss.value_and_derivatives(predictions, target, derivatives)
-                total, lost = added(total, lost, weight * value)
+                total, compensation = kahan_add(total, compensation, weight * value)
                 for c in range(derivatives.size):
                     derivatives[c] *= weight
                     gradient[-1, c] += derivatives[c]
@@ -456,7 +458,7 @@ def loss_and_derivatives(
     )
     own[:] = 0.0  # as in `loss_and_gradient`
     for b in range(first, last):
-        total, lost = 0.0, 0.0
+        total, compensation = 0.0, 0.0
         for r in range(cuts[b], cuts[b + 1]):
             for start in range(ranges[r, 0], ranges[r, 1], CHUNK):
                 stop = min(start + CHUNK, ranges[r, 1])
@@ -483,7 +485,7 @@ def loss_and_derivatives(
                         if kept:
                             derivatives[start + m] = weight * unweighted[m]
                             curvatures[start + m] = weight * own[m]
-                    total, lost = added(total, lost, value_of_few)
+                    total, compensation = kahan_add(total, compensation, value_of_few)
         totals[b] = total
 
 
@@ -492,12 +494,14 @@ def shifted_sums(samples, loss, predictions, shift):
     """Sums of weight * (loss, derivative, curvature) at `predictions`, one number or one for
     each row, + `shift`.
     """
-    value, derivative, curvature, lost = 0.0, 0.0, 0.0, 0.0
+    value, derivative, curvature, compensation = 0.0, 0.0, 0.0, 0.0
     for i in range(samples.size()):
         prediction = (predictions[i] if predictions.size > 1 else predictions[0]) + shift
         weight, target = samples.weight(i), samples.target(i)
         if weight > 0.0:
-            value, lost = added(value, lost, weight * loss.value(prediction, target))
+            value, compensation = kahan_add(
+                value, compensation, weight * loss.value(prediction, target)
+            )
             derivative += weight * loss.derivative(prediction, target)
             curvature += weight * loss.curvature(prediction, target)
     return value, derivative, curvature

@@ -29,8 +29,8 @@ def test_what_a_smaller_diagonal_has_lost_is_counted():
     H = root @ root.T
     before, after = Factor(H + 1e10 * np.eye(6)), Factor(H)
     after.follow(before)
-    assert 1e10 * EPS / H.max() < after.lost < 1e13 * EPS / np.diag(H).min()
-    assert after.doubt(0.0) == after.lost * after.inverse_norm() ** 2
+    assert 1e10 * EPS / H.max() < after.entry_rounding < 1e13 * EPS / np.diag(H).min()
+    assert after.doubt(0.0) == after.entry_rounding * after.inverse_norm() ** 2
     again = Factor(1e10 * H)  # what was lost is next to nothing where a diagonal grows again
     again.follow(after)
-    assert again.lost < 1e-14
+    assert again.entry_rounding < 1e-14

@@ -694,19 +694,19 @@ def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
     X, y, weights, offsets, order, data = problem(LogLoss(), storage)
     for batch, penalised in ((1, l2), (4, 0.0)):
         point, total, book = start()
-        lost, w, b = 0.0, point[:-1].copy(), point[-1]
+        loss_sum, w, b = 0.0, point[:-1].copy(), point[-1]
         for first in range(0, N, batch):
             rows = order[first : first + batch]
             step = np.zeros(D + 1)
             for i in rows:
                 z = X[i] @ w + b + offsets[i]
-                lost += LogLoss().value(z, y[i]) + 0.5 * penalised * (w @ w)
+                loss_sum += LogLoss().value(z, y[i]) + 0.5 * penalised * (w @ w)
                 derivative = LogLoss().derivative(z, y[i]) * weights[i] / len(rows)
                 step += 0.9 * derivative * np.append(X[i], 1.0)
             w, b = w * (1.0 - 0.9 * l2) - step[:-1], b - step[-1]
         numbers = options(0.9, l2=l2, told=True)
         told = epochs.gd_epoch(*data, Scheduled(), order, batch, point, total, book, numbers)
-        assert told == pytest.approx(lost, rel=1e-9)
+        assert told == pytest.approx(loss_sum, rel=1e-9)
         np.testing.assert_allclose(point, np.append(w, b), rtol=1e-9, atol=1e-12)
         point, total, book = start()
         slots, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
@@ -720,7 +720,7 @@ def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
             options(0.9, l2=l2, alpha=l2, exact=True, told=True),
         )
         if penalised == 0.0:
-            assert told == pytest.approx(lost, rel=1e-9)
+            assert told == pytest.approx(loss_sum, rel=1e-9)
 
 
 def test_float32_rows_are_read_as_they_are():

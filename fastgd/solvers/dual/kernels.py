@@ -16,7 +16,7 @@ loss*(loss'(z)) = z loss'(z) - loss(z).
 
 import numpy as np
 
-from fastgd.objective.kernels import added
+from fastgd.objective.kernels import kahan_add
 from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import prefetch
 from fastgd.solvers.stochastic.kernels import AHEAD
@@ -328,14 +328,14 @@ def sum_of_gaps(rows, samples, loss, chosen, point, duals, terms):
     """Sum of s_i (loss(z_i + offset_i) - t_i + u_i z_i) over the `chosen` rows, at w and the
     intercept in `point`, (d + 1,): no term is negative.
     """
-    coef, intercept, total, lost = point[:-1], point[point.size - 1], 0.0, 0.0
+    coef, intercept, total, compensation = point[:-1], point[point.size - 1], 0.0, 0.0
     for m in range(chosen.size):
         i = chosen[m]
         rows.prefetch(chosen[min(m + AHEAD, chosen.size - 1)])
         z = rows.dot(i, coef) + intercept
         value = loss.value(z + samples.offset(i), samples.target(i))
         gap = samples.weight(i) * (value - terms[i] + duals[i] * z)
-        total, lost = added(total, lost, gap)
+        total, compensation = kahan_add(total, compensation, gap)
     return total
 
 

@@ -304,8 +304,8 @@ class Newton(Solver):
             # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
             # times its estimate.
             constant = self.objective.loss.self_concordance == 0.0  # may never have been looked at
-            lost = abs(change) > BLURRED**2 * abs(state.value)
-            self._forget_matrix(state, look=constant or lost)
+            blurred = abs(change) > BLURRED**2 * abs(state.value)
+            self._forget_matrix(state, look=constant or blurred)
             return
         if self._followed is None or self._followed[0] is not factor:
             self._followed = factor, factor.matrix()

@@ -4,7 +4,7 @@ The unknowns are one array `point`, the coefficients and, last, the intercept. K
 random numbers and keep nothing between calls but what is passed in: `point`, `total` (the sum of
 the iterates since update `average_from`), a rule's `state`, and `counters` (`Iterate`).
 
-With `options.told` epochs return the sum over the rows of what each lost before its update, as
+With `options.told` epochs return the sum of the losses of the rows, each before its update, as
 SGDClassifier's ending looks at it: weights do not count. Otherwise they return 0.
 
 Loops stand where array expressions would be shorter: one `a[:] = b` adds up to 3 s of compiling (it
@@ -189,7 +189,7 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
     start = now = np.int64(
         0
     )  # a plain 0 would have Numba compile the functions it is passed to twice
-    lost, squares, dot = 0.0, 0.0, 0.0
+    loss_sum, squares, dot = 0.0, 0.0, 0.0
     penalised = told and batch == 1 and l1 == 0.0 and l2 > 0.0 and not step_length.uses_row()
     if penalised:
         for j in range(d):
@@ -209,7 +209,7 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
             target = samples.target(i)
             derivative = loss.derivative(prediction, target)
             if told:
-                lost += loss.value(prediction, target) + 0.5 * l2 * (scale * scale * squares)
+                loss_sum += loss.value(prediction, target) + 0.5 * l2 * (scale * scale * squares)
             weight = samples.weight(i)
             if step_length.uses_row():
                 value, norm = loss.value(prediction, target), rows.squared_norm(i)
@@ -248,7 +248,7 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
     _fold(coef, coef_total, seen, trail, now, scale, mass)
     point[d], total[d] = intercept, intercept_total
     counters[UPDATES], counters[AVERAGED] = update, averaged
-    return lost
+    return loss_sum
 
 
 @kernel
@@ -282,7 +282,7 @@ def rule_epoch(problem, rule, order, batch, iterate, columns, options):
     exact, smooth = options.exact, options.smooth
     average_from = np.int64(min(options.average_from, 2.0**62))
     coef, d, n = point[:-1], point.size - 1, order.size
-    update, lost = int(counters[UPDATES]), 0.0
+    update, loss_sum = int(counters[UPDATES]), 0.0
     gradient = np.zeros(d)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
     for j in range(d):
@@ -328,7 +328,7 @@ def rule_epoch(problem, rule, order, batch, iterate, columns, options):
                 loss.derivative(prediction, samples.target(i)) * samples.weight(i) / (stop - first)
             )
             if options.told:
-                lost += loss.value(prediction, samples.target(i))
+                loss_sum += loss.value(prediction, samples.target(i))
             sum_of_derivatives += derivative
             rows.add(i, derivative, gradient)
         for m in range(n_touched):
@@ -359,7 +359,7 @@ def rule_epoch(problem, rule, order, batch, iterate, columns, options):
         else:
             total[j] += coef[j] * max(0, update + 1 - max(seen[j] + 1, average_from))
     counters[UPDATES] = np.float64(update)
-    return lost
+    return loss_sum
 
 
 @kernel
@@ -517,7 +517,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
     coef, d, n, n_predictions = point[:-1], point.shape[0] - 1, order.size, point.shape[1]
     predictions, intercept_steps = np.zeros(n_predictions), np.zeros(n_predictions)
     steps = np.zeros((min(batch, n), n_predictions))
-    scale, mass, update, lost = 1.0, 0.0, counters[UPDATES], 0.0
+    scale, mass, update, loss_sum = 1.0, 0.0, counters[UPDATES], 0.0
     for first in range(0, n, batch):
         stop = min(first + batch, n)
         update += 1.0
@@ -532,7 +532,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
                 predictions[c] *= scale
             loss.derivatives(predictions, samples.target(i), step)
             if options.told:
-                lost += loss.value(predictions, samples.target(i))
+                loss_sum += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 step[c] *= rate * samples.weight(i) / (stop - first)
                 intercept_steps[c] += step[c]
@@ -558,7 +558,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
         counters[AVERAGED] += counts
     _fold_table(point, total, scale, mass)
     counters[UPDATES] = update
-    return lost
+    return loss_sum
 
 
 @kernel
@@ -573,7 +573,7 @@ def vector_rule_epoch(problem, rule, order, batch, iterate, columns, options):
     average_from = np.int64(min(options.average_from, 2.0**62))
     d, n, n_predictions = point.shape[0] - 1, order.size, point.shape[1]
     coef, unknowns, sums = point[:-1], point.reshape(point.size), total.reshape(total.size)
-    update, lost = int(counters[UPDATES]), 0.0
+    update, loss_sum = int(counters[UPDATES]), 0.0
     gradient, derivatives = np.zeros((d, n_predictions)), np.zeros(n_predictions)
     predictions, sums_of_derivatives = np.zeros(n_predictions), np.zeros(n_predictions)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
@@ -623,7 +623,7 @@ def vector_rule_epoch(problem, rule, order, batch, iterate, columns, options):
             rows.add_products(i, coef, predictions)
             loss.derivatives(predictions, samples.target(i), derivatives)
             if options.told:
-                lost += loss.value(predictions, samples.target(i))
+                loss_sum += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 derivatives[c] *= samples.weight(i) / (stop - first)
                 sums_of_derivatives[c] += derivatives[c]
@@ -663,7 +663,7 @@ def vector_rule_epoch(problem, rule, order, batch, iterate, columns, options):
             else:
                 sums[u] += unknowns[u] * away
     counters[UPDATES] = np.float64(update)
-    return lost
+    return loss_sum
 
 
 @kernel

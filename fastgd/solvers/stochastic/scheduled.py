@@ -201,7 +201,7 @@ class Stochastic(Solver):
 
     def advance(self, state):
         """Run one epoch over all rows."""
-        F, memory, lost = self.objective, state.memory, 0.0
+        F, memory, loss_sum = self.objective, state.memory, 0.0
         self.few = self._narrowed()
         if memory.journal is not None and self.few is None:
             self._part(memory)
@@ -216,16 +216,16 @@ class Stochastic(Solver):
             with np.errstate(all="ignore"):
                 options = self._options(memory)
                 if self.tell is None:
-                    lost += self._epoch(part, order, point, memory, options)
+                    loss_sum += self._epoch(part, order, point, memory, options)
                 else:
-                    lost += self._told_epoch(self.tell, part, order, point, memory, options)
+                    loss_sum += self._told_epoch(self.tell, part, order, point, memory, options)
         state.point = point.ravel()[: F.size]
         F.meter.count(self.rows.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
         state.rate = divided(self.schedule.rate(state.updates - memory.faded), memory.divisor)
         state.iteration += 1
         if self.patience is not None:
-            self.patience.look(state, lost / self.rows.size)
+            self.patience.look(state, loss_sum / self.rows.size)
 
     def _epoch(self, part, order, point, memory, options):
         """Move `point` and what is in `memory` by the kernel for this rule and these rows of a
@@ -254,11 +254,11 @@ class Stochastic(Solver):
 
     def _told_epoch(self, tell, part, order, point, memory, options):
         """`_epoch`, a few rows at a time, with the point told in between."""
-        size, rows, lost = self.objective.size, self._rows_between(), 0.0
+        size, rows, loss_sum = self.objective.size, self._rows_between(), 0.0
         for first in range(0, order.size, rows):
-            lost += self._epoch(part, order[first : first + rows], point, memory, options)
+            loss_sum += self._epoch(part, order[first : first + rows], point, memory, options)
             tell(point.ravel()[:size])
-        return lost
+        return loss_sum
 
     def _rows_between(self):
         """Rows between two points that can be told."""
