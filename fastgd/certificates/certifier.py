@@ -115,15 +115,15 @@ class Certifier:
         self._hoped = np.inf
         self._asked = 0.0
 
-    def known(self):
-        """What is known of F* and of proofs, for `recall`."""
-        return {"of_run": (self._lower, self._hoped, self._asked), "newton": self.newton.known()}
+    def snapshot(self):
+        """What is known of F* and of proofs, for `restore`."""
+        return {"of_run": (self._lower, self._hoped, self._asked), "newton": self.newton.snapshot()}
 
-    def recall(self, known):
+    def restore(self, snapshot):
         """Know what a certifier of the same run did; `WrongArray` where arrays are not its own."""
-        check_arrays(known, self.objective.lengths(), {"newton": {"factor": "u *"}}, "certifier")
-        self._lower, self._hoped, self._asked = known["of_run"]
-        self.newton.recall(known["newton"])
+        check_arrays(snapshot, self.objective.lengths(), {"newton": {"factor": "u *"}}, "certifier")
+        self._lower, self._hoped, self._asked = snapshot["of_run"]
+        self.newton.restore(snapshot["newton"])
 
     def check(self, v, smooth_value, gradient, doubt=None):
         """A `Check` of `v`, where the smooth part of F is known; `doubt` as in `Progress`."""
@@ -210,7 +210,7 @@ class Certifier:
         """An estimate of what a solver with nothing left to do has left, where no bound goes to 0;
         `fallen` is what falls so far say.
         """
-        F, known = self.objective, _known(progress)
+        F, known = self.objective, _curvature_of_F(progress)
         if known is not None and F.convex and known.factor.full and check.gradient is not None:
             decrement = known.factor.norm_of(F.subgradient(check.point, check.gradient))
             return 0.5 * estimates.caution(F.loss) * decrement**2
@@ -230,7 +230,7 @@ class Certifier:
         F, least = self.objective, EPS * abs(check.objective)
         self._lower = max(self._lower, progress.lower)
         self.newton.expect(progress.inverse_root)
-        known = _known(progress)
+        known = _curvature_of_F(progress)
         if known is not None and F.loss.self_concordance == 0.0:  # exact, but for rounding
             exact = self._from_known(known, check)
             self._bound(check, Bound(max(exact.value, least), exact.kind))
@@ -376,7 +376,7 @@ class Certifier:
         return check.gradient
 
 
-def _known(progress):
+def _curvature_of_F(progress):
     """The curvature that a solver keeps, if it is of F."""
     kept = progress.curvature
     return None if kept is None or kept.factor is None else kept

@@ -121,13 +121,13 @@ class NewtonProof:
         self.measures_rows = measures_rows
         self._run = ProofRecord()
 
-    def known(self):
-        """What is known of the run so far, for `recall`."""
+    def snapshot(self):
+        """What is known of the run so far, for `restore`."""
         return {**vars(self._run)}
 
-    def recall(self, known):
+    def restore(self, snapshot):
         """Know what another one of the same run did."""
-        self._run = ProofRecord(**known)
+        self._run = ProofRecord(**snapshot)
 
     @property
     def applies(self):

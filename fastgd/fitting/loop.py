@@ -53,7 +53,7 @@ class LoopState:
         At the last check.
     certifier : dict
         What it knows.
-    known : Measured
+    objective : Measured
         What the objective knows.
     """
 
@@ -70,7 +70,7 @@ class LoopState:
     scored_at: int
     progress: Progress
     certifier: dict[str, Any]
-    known: Any
+    objective: Any
 
 
 class Needs(NamedTuple):
@@ -131,7 +131,7 @@ class Outlook:
 
 
 class Loop:
-    """One run of a solver, which `run` begins, or `recall` knows and `take_up` goes on with.
+    """One run of a solver, which `run` begins, or `restore` knows and `take_up` goes on with.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class Loop:
         first = state.point.copy() if self.solver.writes_points else state.point
         return self._run(state, first, 0)
 
-    def recall(self, underway):
+    def restore(self, underway):
         """Be in the middle of a run: a new solver, objective and certifier, of the same, become as
         those were.
 
@@ -212,7 +212,9 @@ class Loop:
             Where arrays are not what they are in such a run.
         """
         one = underway
-        rest = replace(one, state=None, workspace={}, certifier={}, known=None)  # say so themselves
+        rest = replace(
+            one, state=None, workspace={}, certifier={}, objective=None
+        )  # say so themselves
         check_arrays(rest, self.objective.lengths())
         self._begin()
         self._clock -= one.seconds
@@ -220,12 +222,12 @@ class Loop:
         self.history, self.progress = one.history, one.progress
         self.best, self.best_scored, self.last = one.best, one.best_scored, one.last
         self.scored_at = one.scored_at
-        self.solver.recall(one.state, one.workspace)
-        self.certifier.recall(one.certifier)
-        self.objective.recall(one.known)
+        self.solver.restore(one.state, one.workspace)
+        self.certifier.restore(one.certifier)
+        self.objective.restore(one.objective)
 
     def take_up(self, underway):
-        """`run`, from its middle on, which is known (`recall`)."""
+        """`run`, from its middle on, which is known (`restore`)."""
         return self._run(underway.state, underway.start_point, underway.iteration)
 
     def _run(self, state, start_point, done):
@@ -257,8 +259,8 @@ class Loop:
             last=self.last,
             scored_at=self.scored_at,
             progress=self.progress,
-            certifier=self.certifier.known(),
-            known=self.objective.known(),
+            certifier=self.certifier.snapshot(),
+            objective=self.objective.snapshot(),
         )
 
     def _begin(self):

@@ -205,9 +205,9 @@ class _Target:
         task, objective = self.task, self.objective
         if kept is not None:
             with task.checkpoint.taken_up():
-                objective.recall(kept.begun)
+                objective.restore(kept.begun)
                 check_arrays(record, objective.lengths())
-        begun, plan = objective.known(), record.tried[-1]
+        begun, plan = objective.snapshot(), record.tried[-1]
         self.watch.planned(plan)
         scored = self.score is not None
         solver = make_solver(plan, rule, task.settings, objective, self.seed, scored=scored)
@@ -225,7 +225,7 @@ class _Target:
         )
         if kept is not None:
             with task.checkpoint.taken_up():
-                loop.recall(kept.loop_state)
+                loop.restore(kept.loop_state)
             return loop.take_up(kept.loop_state)
         ready = ready_state(
             solver,

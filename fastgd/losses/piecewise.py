@@ -46,13 +46,13 @@ class Pieces(NamedTuple):
         return np.where(u > 0.0, self.high, self.low)
 
 
-def known(loss):
-    """Whether `pieces` knows the loss."""
+def has_pieces(loss):
+    """Whether the loss is one of pieces that `pieces` knows."""
     return type(loss) in _PIECES
 
 
 def pieces(loss, targets):
-    """`Pieces` of a loss that is `known`.
+    """`Pieces` of a loss that `has_pieces`.
 
     Examples
     --------

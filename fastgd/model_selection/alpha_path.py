@@ -90,18 +90,18 @@ class PathFits:
             check_infimum(self.task.loss, self.samples[k].targets)
         self._runs: list = [None] * len(self.samples)
         self._newton: list = [None] * len(self.samples)
-        self._known: list = [None] * len(self.samples)
+        self._measured: list = [None] * len(self.samples)
         self._moments = self._n_nonzeros = None
 
-    def objective(self, samples, alpha, known=None):
-        """The objective of one target; `known` is what an earlier one has measured."""
+    def objective(self, samples, alpha, measured=None):
+        """The objective of one target; `measured` is the snapshot of an earlier one."""
         task = self.task
         n_threads = self.n_threads if self._target_threads() == 1 else 1
         problem = task.loss, task.rows, samples, task.penalty, alpha
         objective = Objective.of(*problem, task.fit_intercept, n_threads, self._n_nonzeros)
         self._n_nonzeros = objective.n_nonzeros
-        if known is not None:
-            objective.take_known(known)
+        if measured is not None:
+            objective.take_measured(measured)
         elif self._moments is not None:
             objective.take_moments(self._moments)
         return objective
@@ -165,10 +165,10 @@ class PathFits:
         ):
             # From a good start on, a sample of the rows has nothing to tell.
             task.settings = replace(task.settings, batch_size="full")
-        objective = self.objective(self.samples[k], alpha, self._known[k])
+        objective = self.objective(self.samples[k], alpha, self._measured[k])
         run = fit_target(task, objective, self.seeds[k], start, None, k, self.stop)
         self._newton[k] = NewtonPath.after(run, task, objective, k, self.stop)
-        self._known[k] = objective.known()
+        self._measured[k] = objective.snapshot()
         run.result.state = None  # what belongs to the rows is not kept with each model
         if self._moments is None and objective.has_moments:
             self._moments = objective.moments()

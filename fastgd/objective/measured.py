@@ -5,7 +5,7 @@ def measured_once(objective, measure, *numbers):
     """What `measure` finds, the first time that it is asked for.
 
     It is of rows, targets and loss alone, so that objectives with other penalties may know it
-    (`Objective.take_known`), or of these `numbers`, too.
+    (`Objective.take_measured`), or of these `numbers`, too.
 
     Parameters
     ----------

@@ -246,13 +246,13 @@ class Objective:
         d, k = self.n_features, self.n_predictions
         return {"u": self.size, "d": d, "n": self.n_samples, "k": k, "padded": (d + 1) * k}
 
-    def known(self):
+    def snapshot(self):
         """What has been measured so far: a `Measured`."""
         moments, norms = self._moments, self._norms
         others, passes = dict(self.measured), self.meter.passes
         return Measured(moments, norms, self._row_size, self.matrix_cuts, others, passes)
 
-    def recall(self, known):
+    def restore(self, snapshot):
         """Know this, no more and no less, of the same rows: what follows, and what it costs, may
         depend on it.
 
@@ -261,21 +261,23 @@ class Objective:
         WrongArray
             Where arrays are not what they are of these rows.
         """
-        columns = known.others.get("exclusive", (None, None))[1]
+        columns = snapshot.others.get("exclusive", (None, None))[1]
         first = 0 if columns is None else np.size(columns.first)
-        check_arrays(known, {**self.lengths(), "exclusive": first})
-        self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
+        check_arrays(snapshot, {**self.lengths(), "exclusive": first})
+        self._moments, self._norms = snapshot.moments, snapshot.norms
+        self._row_size = snapshot.row_size
         self.matrix_cuts = None  # made anew, of numbers alone
-        self.measured = dict(known.others)
-        self.meter.passes = known.passes
+        self.measured = dict(snapshot.others)
+        self.meter.passes = snapshot.passes
 
-    def take_known(self, known):
+    def take_measured(self, measured):
         """Know what another objective of the same rows, targets and loss knows, its `Measured`: no
         penalty changes it.
         """
-        self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
-        self.matrix_cuts = known.matrix_cuts
-        self.measured |= known.others
+        self._moments, self._norms = measured.moments, measured.norms
+        self._row_size = measured.row_size
+        self.matrix_cuts = measured.matrix_cuts
+        self.measured |= measured.others
 
     def know_null_model(self):
         """Count gaps from the null model from now on (`gap_scale_at`); it is looked for once."""

@@ -4,7 +4,7 @@ An iteration of a full-batch solver is one step, that of a stochastic one an epo
 nothing but what it was made from, and what follows from that and a state; what changes is in a
 `State`, which can be pickled and continued: k iterations and then m more are k + m iterations, bit
 for bit.  What follows from the state may take passes, and have rounding of its own: with the
-`workspace` a run is taken up between two iterations as if nothing had been (`recall`).
+`workspace` a run is taken up between two iterations as if nothing had been (`restore`).
 """
 
 from collections.abc import Callable
@@ -295,7 +295,7 @@ class Solver:
         Whether what it remembers beside value and gradient goes on with other rows, as the
         velocity of an update rule does.
     workspace_names : tuple of str
-        Attributes that hold more than what the solver was made from, for `workspace` and `recall`.
+        Attributes that hold more than what the solver was made from, for `workspace` and `restore`.
         What its arrays are, `fastgd.runtime.array_shapes.shaped` says.
     overhead_so_far : float or None
         Passes' worth of time that a run has taken beside its passes, where the solver counts it;
@@ -476,11 +476,11 @@ class Solver:
 
     def workspace(self, state):
         """What the solver holds that follows from a state, between two iterations, by name, for
-        `recall`: of the classes that `fastgd.fitting.stored_classes` names.
+        `restore`: of the classes that `fastgd.fitting.stored_classes` names.
         """
         return {name: getattr(self, name) for name in self.workspace_names}
 
-    def recall(self, state, workspace):
+    def restore(self, state, workspace):
         """Be as the solver was that had this state and workspace, which are of a file.
 
         Raises
@@ -493,7 +493,7 @@ class Solver:
             raise WrongArray(f"a {type(state.memory).__name__} is none of {self.kind}")
         check_arrays(state, lengths)
         check_arrays(workspace, lengths, shapes_of(type(self)), "workspace")
-        self._recall(state, workspace)
+        self._restore(state, workspace)
 
     def lengths(self, state):
         """How long arrays of a state are, and of what is beside it, by the names that `shapes`
@@ -502,8 +502,8 @@ class Solver:
         rule = getattr(self, "rule", None)
         return {**self.objective.lengths(), **({"slots": max(rule.slots, 1)} if rule else {})}
 
-    def _recall(self, state, workspace):
-        """`recall`, once arrays are known to be right.
+    def _restore(self, state, workspace):
+        """`restore`, once arrays are known to be right.
 
         Passes need not be counted.
         """

@@ -55,7 +55,7 @@ class GrowingMemory:
     inner: State | None = None
 
 
-@shaped(known="any", inner="any")
+@shaped(objective="any", inner="any")
 class Growing(Solver):
     """`batch_size="growing"`: a solver of all rows, run on samples first.
 
@@ -148,14 +148,14 @@ class Growing(Solver):
     def workspace(self, state):
         """That of the solver of the stage, and what its objective knows."""
         solver = self._solver(state)
-        known = solver.objective.known()
-        return {"known": known, "inner": solver.workspace(state.memory.inner)}
+        measured = solver.objective.snapshot()
+        return {"objective": measured, "inner": solver.workspace(state.memory.inner)}
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Find the sample of the stage once more."""
         solver = self._solver(state)
-        solver.objective.recall(workspace["known"])
-        solver.recall(state.memory.inner, workspace["inner"])
+        solver.objective.restore(workspace["objective"])
+        solver.restore(state.memory.inner, workspace["inner"])
 
     def advance(self, state):
         """One iteration of the solver on the sample, or on all rows."""

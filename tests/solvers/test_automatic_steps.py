@@ -277,7 +277,7 @@ def test_a_run_that_goes_on_knows_that_no_row_comes_near_its_cap():
     for again in (False, True):
         other = build(F, "gd", 1, "auto")
         if again:
-            other.recall(state, solver.workspace(state))
+            other.restore(state, solver.workspace(state))
         else:
             other.start(state.point, state)
         other.advance(state)

@@ -14,14 +14,14 @@ from fastgd.fitting.choose_solver import cheapest
 from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
-from fastgd.losses.piecewise import known, pieces
+from fastgd.losses.piecewise import has_pieces, pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
 from fastgd.solvers.interior_point import central_path, row_chunks
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
 
-KNOWN = [loss for loss in members(Loss) if known(loss)]
+KNOWN = [loss for loss in members(Loss) if has_pieces(loss)]
 CORNERED = [Hinge(), EpsilonInsensitive(0.2), Quantile(0.7)]
 LOSSES = pytest.mark.parametrize("loss", with_jit(CORNERED, KNOWN), ids=lambda loss: loss.name)
 PENALTIES = pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
@@ -311,7 +311,7 @@ def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
     model = GDRegressor(penalty="l1", alpha=1e-4).fit(X, y)
     assert model.suboptimality_ <= 1e-4
     assert model.n_iter_ < 150
-    assert known(SquaredError())
+    assert has_pieces(SquaredError())
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "modified_huber"])

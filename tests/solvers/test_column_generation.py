@@ -13,7 +13,7 @@ from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.data.check_X import as_rows
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
-from fastgd.losses.piecewise import known
+from fastgd.losses.piecewise import has_pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile
 from fastgd.solvers.interior_point import column_generation as path_on_columns
 from fastgd.solvers.interior_point.central_path import CentralPath
@@ -22,7 +22,7 @@ from fastgd.solvers.interior_point.path_cost import likely_iterations
 from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
 
-KNOWN = [loss for loss in members(Loss) if known(loss)]
+KNOWN = [loss for loss in members(Loss) if has_pieces(loss)]
 CORNERED = [Hinge(), EpsilonInsensitive(0.2), Quantile(0.7)]
 LOSSES = pytest.mark.parametrize("loss", with_jit(CORNERED, KNOWN), ids=lambda loss: loss.name)
 

@@ -165,7 +165,7 @@ def test_every_solver_has_a_problem():
 def through_a_file(solver, state):
     """A state, and what its solver holds beside it, as a checkpoint has them: JSON and arrays."""
     encoder = Encoder(REGISTERED)
-    tree = encoder.tree([state, solver.workspace(state), solver.objective.known()])
+    tree = encoder.tree([state, solver.workspace(state), solver.objective.snapshot()])
     tree = json.loads(json.dumps(tree, allow_nan=False))
     return Decoder(REGISTERED, [one.copy() for one in encoder.arrays]).value(tree)
 
@@ -185,7 +185,7 @@ def test_resuming_is_running_at_once(solver, loss, penalty, shape):
     ending, passes = described(whole), at_once.objective.passes  # a look at the point may be one
     in_parts = make(solver, problem(loss, penalty, shape))
     part = in_parts.start(in_parts.objective.start())
-    begun = in_parts.objective.known()
+    begun = in_parts.objective.snapshot()
     stored = through_a_file(in_parts, moved(in_parts, EARLY, part))
     moved(in_parts, SHORT - EARLY, part)
     for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
@@ -195,9 +195,9 @@ def test_resuming_is_running_at_once(solver, loss, penalty, shape):
         assert (state.iteration, state.updates) == (whole.iteration, whole.updates)
     state, beside, known = stored
     other = make(solver, problem(loss, penalty, shape))
-    other.objective.recall(begun)
-    other.recall(state, beside)
-    other.objective.recall(known)
+    other.objective.restore(begun)
+    other.restore(state, beside)
+    other.objective.restore(known)
     assert described(moved(other, 2 * SHORT - EARLY, state)) == ending
     assert other.objective.passes == passes
 

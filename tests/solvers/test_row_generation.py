@@ -132,7 +132,7 @@ def test_a_run_that_is_taken_up_draws_the_same_rows(monkeypatch):
     once, again = (RowGeneration(objective(), 1e-9) for _ in range(2))
     state = once.start(np.zeros(5))
     once.advance(state)
-    again.recall(state, once.workspace(state))
+    again.restore(state, once.workspace(state))
     np.testing.assert_array_equal(
         again._near.rows.part(slice(None)), once._near.rows.part(slice(None))
     )

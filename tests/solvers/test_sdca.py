@@ -602,7 +602,7 @@ def test_where_few_rows_decide_a_run_on_some_of_them_tells():
     assert F.passes == before
     # It is of this alpha alone.
     other, fresh = few_decide(alpha=1e-3), few_decide(alpha=1e-3)
-    other.take_known(F.known())
+    other.take_measured(F.snapshot())
     assert Sdca.forecast(other, 1e-4) == Sdca.forecast(fresh, 1e-4)
 
 

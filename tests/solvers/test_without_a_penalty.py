@@ -9,13 +9,13 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.losses.base import Loss
-from fastgd.losses.piecewise import known
+from fastgd.losses.piecewise import has_pieces
 from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.twins import members, sparse_problem, with_jit
 
-KNOWN = [loss for loss in members(Loss) if known(loss)]
+KNOWN = [loss for loss in members(Loss) if has_pieces(loss)]
 
 
 def indicators(rng, n, *levels):

@@ -677,7 +677,7 @@ def test_what_steps_take_beside_passes_is_counted_and_taken_up():
     systems = solving_cost(F, F.n_features)
     assert 0.5 * matrix < beside <= matrix + 30.0 * systems
     other = WorkingSet(F)
-    other.recall(state, solver.workspace(state))
+    other.restore(state, solver.workspace(state))
     solver.advance(state)
     assert other.overhead_so_far == beside < solver.overhead_so_far
 

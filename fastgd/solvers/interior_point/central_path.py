@@ -295,7 +295,7 @@ class CentralPath(Solver):
         named = {"families": families, "pieces": pieces, "columns": own}
         return {**super().lengths(state), **named}
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Form the matrix of the rows once more."""
         self._redundant, self._searched = workspace["redundant"], workspace["searched"]
         if workspace["metric"] is not None:

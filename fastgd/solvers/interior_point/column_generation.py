@@ -70,7 +70,7 @@ class ColumnGenerationMemory:
     gap: float = np.inf
 
 
-@shaped(known="any", inner="any")
+@shaped(objective="any", inner="any")
 class ColumnGeneration(CentralPath):
     """`CentralPath` for l1 > 0, with curvature matrices of the columns that may be nonzero.
 
@@ -165,14 +165,14 @@ class ColumnGeneration(CentralPath):
 
     def workspace(self, state):
         """That of the solver on these columns, and what its objective knows."""
-        known = self._solver.objective.known()
-        return {"known": known, "inner": self._solver.workspace(state.memory.inner)}
+        measured = self._solver.objective.snapshot()
+        return {"objective": measured, "inner": self._solver.workspace(state.memory.inner)}
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Gather the columns once more."""
         self._solver = self._made(state.memory.columns)
-        self._solver.objective.recall(workspace["known"])
-        self._solver.recall(state.memory.inner, workspace["inner"])
+        self._solver.objective.restore(workspace["objective"])
+        self._solver.restore(state.memory.inner, workspace["inner"])
 
     def answer(self, state):
         """The unknowns, with the coefficients that the L1 part holds at 0 there; the point where an

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.losses.piecewise import known
+from fastgd.losses.piecewise import has_pieces
 from fastgd.objective.cost_model import pass_cost
 from fastgd.objective.matrix_sizes import WIDEST_PATH
 
@@ -72,7 +72,7 @@ def central_path_applies(objective):
     """
     F = objective
     closed = F.elastic or (F.term.separable and not F.term.coupled)
-    if F.vector or not closed or not known(F.loss):
+    if F.vector or not closed or not has_pieces(F.loss):
         return False
     return path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
 

@@ -25,7 +25,7 @@ import scipy.sparse as sp
 from fastgd.certificates.rounding import offset_size, prediction_size, sum_rounding
 from fastgd.data.check_X import as_rows
 from fastgd.data.targets import WeightedSamples
-from fastgd.losses.piecewise import known, pieces
+from fastgd.losses.piecewise import has_pieces, pieces
 from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.meter import Meter
@@ -113,7 +113,7 @@ class RowGeneration(Solver):
         F = objective
         if F.rows.in_memory:
             return "on the rows near a kink is for rows that are not in memory"
-        if F.loss_smooth or F.vector or not F.elastic or not known(F.loss):
+        if F.loss_smooth or F.vector or not F.elastic or not has_pieces(F.loss):
             return f"on the rows near a kink needs straight pieces and L1 or L2, got {F.loss!r}"
         wide = F.n_features > WIDEST_MATRIX and F.l1 == 0.0
         return "has too many columns for the matrices of the central path" if wide else None
@@ -184,7 +184,7 @@ class RowGeneration(Solver):
         memory = state.memory
         return Progress(gap_estimate=memory.gap, lower=memory.lower, done=state.done)
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Take the rows once more."""
         self._look_at(state, state.point)
 

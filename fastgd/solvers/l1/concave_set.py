@@ -111,7 +111,7 @@ class ConcaveSet(Solver):
         """What the rows are at the point."""
         return {"rows": self._rows, "point": self._point}
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Know the rows once more."""
         self._rows, self._point = workspace["rows"], workspace["point"]
 

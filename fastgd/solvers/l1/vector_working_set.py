@@ -155,7 +155,7 @@ class VectorWorkingSetMemory:
     idle: int = 0
 
 
-@shaped(point="u", known="any")
+@shaped(point="u", objective="any")
 class VectorWorkingSet(Solver):
     """Proximal Newton with a working set, for smooth losses of K predictions and l1 > 0.
 
@@ -220,16 +220,16 @@ class VectorWorkingSet(Solver):
 
     def workspace(self, state):
         """What the rows are at the point, and what is known of the columns at hand."""
-        known = None if self._part is None else self._part.objective.known()
-        return {"rows": self._rows, "point": self._point, "known": known}
+        measured = None if self._part is None else self._part.objective.snapshot()
+        return {"rows": self._rows, "point": self._point, "objective": measured}
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Gather the columns at hand once more."""
         self._rows, self._point = workspace["rows"], workspace["point"]
         self._part = None
-        if workspace["known"] is not None:
+        if workspace["objective"] is not None:
             self._part = MovedColumns(self.objective, state.memory.working_set)
-            self._part.objective.recall(workspace["known"])
+            self._part.objective.restore(workspace["objective"])
 
     def progress(self, state):
         """Whether it has come to rest."""

@@ -290,7 +290,7 @@ class WorkingSet(Solver):
         width = self.objective.n_features if held is None else np.size(held)
         return {**super().lengths(state), "width": width}
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Gather the columns at hand once more."""
         self._rows, self._point = workspace["rows"], workspace["point"]
         self._lower = workspace["lower"]

@@ -199,7 +199,7 @@ class RowSubspace(Solver):
         own = {"kept": self.kept, "images": self.n_images + 1, "coefs": self.n_coef}
         return {**super().lengths(state), **own}
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Locate the point of the state, where it is asked for."""
         state.solver = self
 

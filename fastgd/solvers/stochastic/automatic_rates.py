@@ -239,11 +239,11 @@ class AutomaticRates(Stochastic):
         does in columns of unlike scales alone.
         """
         F, memory = self.objective, state.memory
-        self._recall(state, {})
+        self._restore(state, {})
         if memory.slots is None and self._has_slots:
             memory.slots = empty_slots(self.rule, (F.n_features + 1) * F.n_predictions)
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Take rates as was measured."""
         F, tuning = self.objective, state.memory.tuning
         alike = tuning.scales is None

@@ -90,7 +90,7 @@ class BottouRates(Stochastic):
             memory.largest_mean_square = float(moments.mean_squares.max())
             memory.n_measured = self.rows.size
         self._follow(memory)
-        self._recall(state, {})
+        self._restore(state, {})
 
     def _follow(self, memory):
         """Let rows that are much longer than the first ones shorten the rates: after a chunk of a
@@ -122,7 +122,7 @@ class BottouRates(Stochastic):
             norms = np.einsum("ij,ij->i", taken, taken)
         return norms[norms > 0.0]
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Take rates as was measured."""
         memory = state.memory
         self.intercept_rate = memory.largest_mean_square
@@ -140,7 +140,7 @@ class BottouRates(Stochastic):
             largest = 0.5 * (memory.largest_mean_square + found[1])
             memory.lengthen(0.5 + 0.5 * found[0] / memory.mean_squared_norm)
             memory.largest_mean_square = largest
-            self._recall(state, {})
+            self._restore(state, {})
 
     def _schedule(self, mean_square):
         F = self.objective

@@ -164,9 +164,9 @@ class VarianceReduced(Solver):
         )
         if memory.tuning is None or memory.tuning.key != key:
             memory.tuning = self._measure(key)
-        self._recall(state, {})
+        self._restore(state, {})
 
-    def _recall(self, state, workspace):
+    def _restore(self, state, workspace):
         """Take rows as was measured."""
         tuning = state.memory.tuning
         self.batch = state.batch = tuning.batch
