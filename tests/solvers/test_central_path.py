@@ -130,7 +130,7 @@ def test_rows_by_chunks_are_the_rows(monkeypatch):
             patch.setattr(row_chunks, "ROWS", 7)
             found = run(F, most=6, tol=0.0)[1]
         np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
-        assert found.memory.bound == pytest.approx(expected.memory.bound, rel=1e-8)
+        assert found.memory.lower == pytest.approx(expected.memory.lower, rel=1e-8)
 
 
 @LOSSES

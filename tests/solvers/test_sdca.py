@@ -645,7 +645,7 @@ def test_the_trial_is_a_run_on_every_sixteenth_row():
     solver = Sdca(rows, 0)
     state = solver.start(rows.start())
     looks = 0
-    while rows.value(state.point) - state.memory.bound > ROUGH * rows.value(state.point):
+    while rows.value(state.point) - state.memory.last_lower > ROUGH * rows.value(state.point):
         solver.advance(state)
         looks += 2
     assert visits_on_sample(F) == pytest.approx(rows.passes - looks, rel=0.2)

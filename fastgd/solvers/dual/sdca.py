@@ -89,12 +89,12 @@ class SdcaMemory:
         w.
     rounding : float
         How far v may be from that of u, in |w|.
-    bound : float
+    last_lower : float
         What the last iteration has proved F to be nowhere below.
     lower : float
         The same where it holds for the data at hand.
     rounded : float
-        What the bound would be higher by if nothing rounded.
+        What `lower` would be higher by if nothing rounded.
     raised : float
         What the last iteration raised the bound by.
     gap_estimate : float
@@ -109,7 +109,7 @@ class SdcaMemory:
     center: float = 0.0
     v: np.ndarray | None = None
     rounding: float = 0.0
-    bound: float = -np.inf
+    last_lower: float = -np.inf
     lower: float = -np.inf
     rounded: float = 0.0
     raised: float = np.inf
@@ -282,8 +282,8 @@ class Sdca(Solver):
             state.point[-1] = memory.center
         state.iteration += 1
         bound, memory.rounded = self._proved(state)
-        memory.raised = bound - memory.bound
-        memory.bound = memory.lower = bound
+        memory.raised = bound - memory.last_lower
+        memory.last_lower = memory.lower = bound
         memory.gap_estimate = self._gap(state, self._sampled(memory.visits))
 
     def retreat(self, state, safe_point):
@@ -388,7 +388,7 @@ class Sdca(Solver):
         to make it 0 is known.
         """
         F, memory, here = self.objective, state.memory, self.rows
-        if memory.bound == -np.inf:
+        if memory.last_lower == -np.inf:
             return np.inf
         coef, intercept = F.split(state.point)
         some, at, arrays = F, np.append(coef, intercept), (memory.duals, memory.terms)
@@ -403,7 +403,7 @@ class Sdca(Solver):
         if F.fit_intercept:
             gap -= float(intercept) * self._imbalance(memory.duals)
             unbalanced = float(self.weights[here] @ memory.terms[here]) / F.n_active
-            gap += unbalanced - 0.5 * F.l2 * float(coef @ coef) - memory.bound
+            gap += unbalanced - 0.5 * F.l2 * float(coef @ coef) - memory.last_lower
         return gap
 
     def _rounding_if_rebuilt(self, memory):
@@ -540,6 +540,6 @@ def visits_on_sample(objective):
         with np.errstate(all="ignore"):
             solver.advance(state)
         gap = state.memory.gap_estimate
-        if gap <= ROUGH * (state.memory.bound + gap - F.loss.infimum):
+        if gap <= ROUGH * (state.memory.last_lower + gap - F.loss.infimum):
             return sample.passes
     return np.inf

@@ -112,10 +112,10 @@ class CentralPathMemory:
         F at the point.
     dual_objective : float
         What the dual variables prove F to be nowhere below.
-    bound : float
+    lower : float
         The greatest that was proved so far.
     gap : float
-        `total` less `bound`.
+        `total` less `lower`.
     least_gap, mu : float
         The smallest so far.
     idle : int
@@ -133,7 +133,7 @@ class CentralPathMemory:
     held: np.ndarray | None = None
     total: float = np.nan
     dual_objective: float = -np.inf
-    bound: float = -np.inf
+    lower: float = -np.inf
     gap: float = np.inf
     least_gap: float = np.inf
     mu: float = np.inf
@@ -252,13 +252,13 @@ class CentralPath(Solver):
                 memory.l1_duals = self.l1_duals.start(coef)
             elif self.l1_duals is not None:
                 memory.l1_duals = self._started(state, coef)
-        memory.bound = -np.inf
+        memory.lower = -np.inf
         memory.least_gap = np.inf
         memory.mu = np.inf
         memory.idle = 0
         self._update_gap(state)
         if memory.total <= F.loss.infimum:  # from there mu would be 0 at once
-            memory.bound, state.done = F.loss.infimum, True
+            memory.lower, state.done = F.loss.infimum, True
 
     def _started(self, state, coef):
         """Dual variables of kinks and bounds, about as far along the central path as the rows'
@@ -385,7 +385,7 @@ class CentralPath(Solver):
     def progress(self, state):
         """The dual objective at the dual variables, the greatest so far, and the gap to F."""
         memory = state.memory
-        return Progress(gap_estimate=memory.gap, lower=memory.bound, done=state.done)
+        return Progress(gap_estimate=memory.gap, lower=memory.lower, done=state.done)
 
     def answer(self, state):
         """The unknowns, with the coefficients that an L1 part holds at 0 there, and within their
@@ -576,8 +576,8 @@ class CentralPath(Solver):
         """
         memory = state.memory
         memory.total, memory.dual_objective, gradient = self._primal_and_dual(state)
-        memory.bound = max(memory.bound, memory.dual_objective)
-        memory.gap = memory.total - memory.bound
+        memory.lower = max(memory.lower, memory.dual_objective)
+        memory.gap = memory.total - memory.lower
         return gradient
 
     def _primal_and_dual(self, state):
@@ -659,8 +659,8 @@ class CentralPath(Solver):
             redundant = redundant_columns(F, self.linear_map, curvatures > 0.0, ~held(F))
             factor = self._factor_of(curvatures, redundant, memory)
             value = self._completed(state, s, curvature, factor, redundant)
-        memory.bound = max(memory.bound, value)
-        memory.gap = memory.total - memory.bound
+        memory.lower = max(memory.lower, value)
+        memory.gap = memory.total - memory.lower
 
     def _completed(self, state, s, curvature, factor, redundant, l1_point=None):
         """What dual variables near `s` prove, `curvature` being that of `factor`, or -inf."""

@@ -56,17 +56,17 @@ class ColumnGenerationMemory:
         F at the point.
     dual_objective : float
         What the dual variables of the stage prove F of all columns to be nowhere below.
-    bound : float
+    lower : float
         The greatest that was proved so far.
     gap : float
-        `total` less `bound`.
+        `total` less `lower`.
     """
 
     columns: np.ndarray | None = None
     inner: State | None = None
     total: float = np.nan
     dual_objective: float = -np.inf
-    bound: float = -np.inf
+    lower: float = -np.inf
     gap: float = np.inf
 
 
@@ -141,7 +141,7 @@ class ColumnGeneration(CentralPath):
             order = np.argsort(-gradient, kind="stable")
             n_first = max(MIN_COLUMNS, np.count_nonzero(gradient == np.inf))
             self._begin_stage(state, np.sort(order[:n_first]))
-        state.memory.bound = -np.inf
+        state.memory.lower = -np.inf
         self._update_gap(state)
 
     @np.errstate(all="ignore")
