@@ -89,7 +89,7 @@ class Certifier:
         Whose `null_value` is known.
     tol : float or None
         Suboptimality that is asked for; None: whatever is cheap is told.
-    own_steps, free_answers : bool
+    chooses_steps, free_answers : bool
         As the solver's (`fastgd.solvers.base.Solver`).
 
     Attributes
@@ -100,10 +100,10 @@ class Certifier:
 
     centers = True
 
-    def __init__(self, objective, tol=None, *, own_steps=True, free_answers=True):
+    def __init__(self, objective, tol=None, *, chooses_steps=True, free_answers=True):
         self.objective = objective
         self.tol = tol
-        self.own_steps = own_steps
+        self.chooses_steps = chooses_steps
         self.free_answers = free_answers
         self.gap = DualityGap(objective, NEGLIGIBLE * (tol or 0.0))
         self.newton = newton_proof(objective)
@@ -171,7 +171,7 @@ class Certifier:
         if asked and self.centers and self.gap.centering_helps:
             hope = self._gap_if_centered(check)
             if self._centering_pays(check, hope, final):
-                check = self._centered(check, keeps or not self.own_steps)
+                check = self._centered(check, keeps or not self.chooses_steps)
                 if not final:
                     self._hoped = hope
         if self._open(check) and self._proof_pays(check, progress, spent, final):

@@ -44,7 +44,7 @@ from fastgd.fitting.ending import falls_short, how_it_ended
 from fastgd.fitting.history import Histories
 from fastgd.fitting.lines import Lines
 from fastgd.fitting.observers import Together
-from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
+from fastgd.fitting.plan import Plans, Settings, random_by_name, steps_are_automatic
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, user_rules
@@ -648,7 +648,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
 def _read_shifted(task, samples):
     """Let the solvers of `task` read columns far from zero as distances from their means."""
-    if not (task.fit_intercept and own_steps(task.settings, task.loss)):
+    if not (task.fit_intercept and steps_are_automatic(task.settings, task.loss)):
         return
     rows = task.rows
     if rows.in_memory:

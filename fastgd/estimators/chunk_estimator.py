@@ -22,7 +22,7 @@ from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.names import kind_of_models, target_names
 from fastgd.fitting.chunks import advance_targets
 from fastgd.fitting.lines import header, row
-from fastgd.fitting.plan import Plans, own_steps
+from fastgd.fitting.plan import Plans, steps_are_automatic
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
 from fastgd.runtime.blas import one_blas_thread
@@ -240,7 +240,7 @@ class ChunkEstimator(GDEstimator):
         """Let automatic rates read columns that are far from 0 in the first chunk as distances
         from their means there, the same in all chunks.
         """
-        if not (task.fit_intercept and own_steps(task.settings, task.loss)):
+        if not (task.fit_intercept and steps_are_automatic(task.settings, task.loss)):
             return
         if None in states or not self._centered:
             self._centers = getattr(read_shifted(task.rows, samples), "centers", None)

@@ -33,7 +33,7 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
     if plan.batch_size == "chunk":
         return Laplace(objective)
     if rule is None:
-        return _own_steps(plan, settings, objective, seed)
+        return _make_named_solver(plan, settings, objective, seed)
     patience = None if streaming else _patience(plan, settings, scored)
     if plan.batch_size == "full":
         if plan.learning_rate == "line_search":
@@ -104,7 +104,7 @@ def _automatic_full_batch(rule, objective):
     return RateBackoff(objective, rule)
 
 
-def _own_steps(plan, settings, objective, seed):
+def _make_named_solver(plan, settings, objective, seed):
     """A solver that finds its own steps."""
     solver = of_plan(plan, objective, settings.tol)
     options = SolverOptions(settings.tol or 0.0, seed, settings.shuffle, plan.batch_size)

@@ -53,7 +53,7 @@ def _counts_on(solver, state):
     A rule that looks at the number of updates begins anew with its memory: of a memory of zeros
     Adam's first steps would be three times as long.
     """
-    scheduled = issubclass(solver.Memory, ScheduledMemory) and not solver.own_steps
+    scheduled = issubclass(solver.Memory, ScheduledMemory) and not solver.chooses_steps
     counts = scheduled and type(solver.rule).begin is Rule.begin
     return counts and isinstance(state.memory, ScheduledMemory)
 
@@ -105,7 +105,7 @@ def problem_of(solver, objective, rows):
     """
     F = objective
     data = rows, hash_of([F.samples.targets, F.samples.weights, F.samples.offsets])
-    return data if solver.own_steps else (*data, F.alpha, F.l1, F.l2, _arrays(F.penalty))
+    return data if solver.chooses_steps else (*data, F.alpha, F.l1, F.l2, _arrays(F.penalty))
 
 
 def _named(component):
@@ -146,7 +146,7 @@ def _first_point(objective, solver, start, null_intercept):
         point = start
     elif start is not None:
         point = unknowns(objective, *start)
-    elif solver.own_steps and objective.fit_intercept:
+    elif solver.chooses_steps and objective.fit_intercept:
         point = null_point(objective, null_intercept())
     else:
         point = objective.start()

@@ -75,7 +75,7 @@ def _rules_of_falls(task, plan, solver):
     tol = settings.tol
     rules: list = []
     if not (solver.proves_itself or (solver.free_answers and provable(F))):
-        cautious = solver.free_answers and solver.own_steps
+        cautious = solver.free_answers and solver.chooses_steps
         rules.append(
             Cautious(tol, F.loss_smooth, _gap_scale(F))
             if cautious
@@ -84,7 +84,7 @@ def _rules_of_falls(task, plan, solver):
     if may_be_succeeded(settings, plan, F):
         noise = min(F.size, F.n_active * F.n_predictions) / (F.n_active * tol)
         rules.append(Outpaced(worth_of_successor(settings, F), noise, task.max_iter))
-    if not solver.own_steps and plan.learning_rate != "adaptive":
+    if not solver.chooses_steps and plan.learning_rate != "adaptive":
         rules.append(Plateau(tol, settings.n_iter_no_change))
     return rules
 

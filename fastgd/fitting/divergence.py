@@ -57,7 +57,7 @@ def still_grows(solver, history):
     Not where rates fall: a run that began with long steps may turn round.
     """
     F = solver.objective
-    scheduled = solver.scheduled and not solver.own_steps
+    scheduled = solver.scheduled and not solver.chooses_steps
     if not scheduled or F.loss.online or len(history) < 3:
         return False
     if history["rate"][-1] < history["rate"][-3]:

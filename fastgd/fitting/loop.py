@@ -176,7 +176,7 @@ class Loop:
         self.keeper = keeper
         F.know_null_model()
         divergence.check_null_model(F)
-        traits = {"own_steps": solver.own_steps, "free_answers": solver.free_answers}
+        traits = {"chooses_steps": solver.chooses_steps, "free_answers": solver.free_answers}
         self.certifier = certifier or Certifier(F, self.tol, **traits)
         proved = self.tol is not None and not solver.ends_itself
         self.needs = Needs.of([Tolerance(self.tol), *rules] if proved else list(rules))
@@ -315,7 +315,7 @@ class Loop:
 
     def _remembered(self, state):
         """Best point of the run that is continued, if it was one of the same objective."""
-        if state.run.best is None or not self.solver.own_steps:
+        if state.run.best is None or not self.solver.chooses_steps:
             return None
         value, point = state.run.best
         check = self.certifier.evaluated(point)
@@ -398,7 +398,7 @@ class Loop:
         """The reason for which a rule ends the run, or None."""
         for rule in self.needs.rules:
             reason = rule.check(self.history)
-            if reason is not None and rule.extrapolates and self.solver.own_steps:
+            if reason is not None and rule.extrapolates and self.solver.chooses_steps:
                 reason = self._settled(check, rule)
             if reason is not None:
                 self.outlook.handed_over = rule.hands_over
@@ -430,7 +430,7 @@ class Loop:
         if proved and is_rounding(check.bound, check.doubt + self._beyond_proof(check)):
             return StopReason.PLATEAU
         if self.tol is not None and self.progress.done:
-            if self.solver.own_steps and not provable(self.objective):
+            if self.solver.chooses_steps and not provable(self.objective):
                 values = self.history["objective"]
                 values = [values[0]] * (5 - len(values)) + values[-5:]  # sooner: it stood still
                 fallen = extrapolated_fall(*values[::2])
@@ -454,7 +454,7 @@ class Loop:
 
         The null model may be the optimum: what noise adds to it is no reason to step back.
         """
-        if self.solver.free_answers or not self.solver.own_steps:
+        if self.solver.free_answers or not self.solver.chooses_steps:
             return
         F = self.objective
         limit = divergence.reference(F) + (ending.highest(F) - F.null_value)
@@ -471,7 +471,7 @@ class Loop:
         bad the last one.
         """
         F = self.objective
-        if self.solver.own_steps:
+        if self.solver.chooses_steps:
             good = self.best is not None and self.best.objective <= divergence.reference(F)
             safe_point = self.best.point if good else start_point
             if self.solver.retreat(state, safe_point) or np.isfinite(value):
@@ -497,7 +497,7 @@ class Loop:
             self.history["kept"][-1 if chosen is self.last else self.scored_at] = 1.0
         if state is not None:  # None where the run was interrupted before its first
             state.run.model_is_earlier = scored and chosen is not self.last
-        if self.solver.own_steps and not scored and reason is not StopReason.CONVERGED:
+        if self.solver.chooses_steps and not scored and reason is not StopReason.CONVERGED:
             checks = [chosen] if self.best is None else [chosen, self.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
         last = chosen is self.last

@@ -235,7 +235,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     ):
         reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     if isinstance(solver, str) and solver in batch_sizes():
-        return _own_steps(chosen, _shown(given), objective, settings.tol, reasons), None
+        return _plan_of_named_solver(chosen, _shown(given), objective, settings.tol, reasons), None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
@@ -430,7 +430,7 @@ def _too_few(F, solver, most_iterations):
     )
 
 
-def _own_steps(chosen, given, F, tol, reasons):
+def _plan_of_named_solver(chosen, given, F, tol, reasons):
     """Plan for a solver that finds its own steps; `given` is the batch size in the user's words."""
     name, batch, rate, _, solver, forecasts = chosen
     allowed = batch_sizes()[name]
@@ -467,7 +467,7 @@ def random_by_name(settings, loss, streaming=False):
     return not _all_rows_suit(rate, loss.smooth, streaming)
 
 
-def own_steps(settings, loss):
+def steps_are_automatic(settings, loss):
     """Whether steps are left to the solver: an explicit schedule, and the perceptron, read the
     columns as given.
     """

@@ -251,9 +251,9 @@ def _stuck(plan, objective, result, tol):
     enough = zero_tol.SETTLED if tol <= zero_tol.MIN_TOL else tol
     if result.suboptimality <= enough or result.rounded:
         # An estimate is not the last word where the interior point would bring a proof.
-        own_steps = plan.solver in batch_sizes() and not plan.form
+        no_rule = plan.solver in batch_sizes() and not plan.form
         estimated = result.bound.kind == "estimate"
-        return own_steps and estimated and is_open("newton", INTERIOR_POINT, objective)
+        return no_rule and estimated and is_open("newton", INTERIOR_POINT, objective)
     lost_in_rounding = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST_IN_ROUNDING
     return plan.form != INTERIOR_POINT or lost_in_rounding or objective.loss_smooth
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastgd.fitting.choose_solver import batch_sizes, cheapest
-from fastgd.fitting.plan import make_plan, own_steps
+from fastgd.fitting.plan import make_plan, steps_are_automatic
 
 # With more rows noise comes down in fewer epochs, and who names a rule gets it: of 49,000 rows 32
 # epochs of 16 are within 1e-3.
@@ -37,7 +37,7 @@ def may_be_succeeded(settings, plan, objective):
         settings.tol
         and chosen
         and some_rows
-        and own_steps(settings, F.loss)
+        and steps_are_automatic(settings, F.loss)
         and F.convex
         and F.n_active <= FEW_ROWS
     )

@@ -268,7 +268,7 @@ class Solver:
     forgets : bool
         Whether a run that goes on forgets what it remembers where F at its point is not what it
         was, for that is another F.
-    own_steps : bool
+    chooses_steps : bool
         Whether the solver chooses its own steps; if so the best point seen is the answer, and a
         diverging step is retreated from.
     free_answers : bool
@@ -335,7 +335,7 @@ class Solver:
     random = False
     begins_on_samples: tuple[str, ...] = ()
     reads = "rows"
-    own_steps = True
+    chooses_steps = True
     free_answers = True
     proves_itself = False
     ends_itself = False

@@ -189,14 +189,14 @@ def test_what_still_grows_above_the_constant_model_has_diverged():
 def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, grows):
     F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=True)
     solver = Solver(F)
-    solver.own_steps = False
+    solver.chooses_steps = False
     descent = Loop(solver, [], max_iter=3)
     descent.history = History()
     for iteration, value in zip(iterations, objective, strict=True):
         descent.history.append(iteration=iteration, objective=value)
     assert F.null_value == pytest.approx(0.5)
     assert still_grows(solver, descent.history) == grows
-    solver.own_steps = True
+    solver.chooses_steps = True
     assert not still_grows(solver, descent.history)
 
 

@@ -39,7 +39,7 @@ class Scripted(Solver):
 
     def __init__(self, objective, points, *, exact=True, adapts=True, act=None):
         super().__init__(objective)
-        self.points, self.free_answers, self.own_steps, self.act = points, exact, adapts, act
+        self.points, self.free_answers, self.chooses_steps, self.act = points, exact, adapts, act
         self.safe_points = []
 
     def advance(self, state):

@@ -62,7 +62,7 @@ class ScheduledFullBatch(Solver):
     """
 
     Memory: type = ScheduledMemory
-    own_steps = False
+    chooses_steps = False
     outlives_rows = True
 
     def __init__(self, objective, rule, schedule, patience=None):
@@ -107,7 +107,7 @@ class ScheduledFullBatch(Solver):
         """As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was
         over.
         """
-        if not self.own_steps:
+        if not self.chooses_steps:
             state.memory.begin()
 
     def fade(self, state, share):

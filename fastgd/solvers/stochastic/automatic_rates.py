@@ -136,7 +136,7 @@ class AutomaticRates(Stochastic):
     Memory = AutomaticRatesMemory
     name = rule_name = "gd"
     batch_sizes = (1,)
-    own_steps = True
+    chooses_steps = True
 
     @classmethod
     def refusal(cls, objective):

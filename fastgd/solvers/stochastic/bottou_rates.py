@@ -73,7 +73,7 @@ class BottouRates(Stochastic):
     """
 
     Memory = BottouRatesMemory
-    own_steps = True
+    chooses_steps = True
 
     def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
         super().__init__(

@@ -135,7 +135,7 @@ class Stochastic(Solver):
 
     Memory: type = StochasticMemory
     free_answers = False
-    own_steps = False
+    chooses_steps = False
     tells = True
 
     def __init__(
@@ -324,7 +324,7 @@ class Stochastic(Solver):
         """As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was
         over.
         """
-        if not self.own_steps:
+        if not self.chooses_steps:
             state.memory.begin()
 
     def fade(self, state, share):
