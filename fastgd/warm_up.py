@@ -76,10 +76,10 @@ def fits(loss, form, dtype):
     from fastgd.objective.objective import Objective
 
     classification = Loss.named(loss).classification
-    kind = GDClassifier if classification else GDRegressor
-    plain = kind(loss, tol=1e-6, max_iter=50)
-    lasso = kind(loss, penalty="l1", alpha=1e-3, max_iter=50)
-    growing = kind(loss, batch_size="growing", max_iter=50)
+    cls = GDClassifier if classification else GDRegressor
+    plain = cls(loss, tol=1e-6, max_iter=50)
+    lasso = cls(loss, penalty="l1", alpha=1e-3, max_iter=50)
+    growing = cls(loss, batch_size="growing", max_iter=50)
     X = np.random.default_rng(0).standard_normal((MANY, 3)).astype(dtype)
     y = np.where(X[:, 0] + X[:, 1] * X[:, 2] > 0, 1, 0)
     if not (classification or Loss.named(loss).target_domain.contains(0.0)):
@@ -88,7 +88,7 @@ def fits(loss, form, dtype):
     yield lambda X, y: plain.fit(X, y).predict(X), few, y[:FEW]
     yield lasso.fit, few, y[:FEW]
     chunk: dict[str, Any] = {"classes": [0, 1]} if classification else {}
-    yield lambda X, y: kind(loss).partial_fit(X, y, **chunk), few, y[:FEW]
+    yield lambda X, y: cls(loss).partial_fit(X, y, **chunk), few, y[:FEW]
     # Losses that are not smooth have no batch that grows.
     if Loss.named(loss).smooth:
         yield growing.fit, _as(form, X), y

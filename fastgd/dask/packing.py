@@ -24,11 +24,11 @@ def packed(array):
     """
     if array is None or array.dtype.kind not in "fiu":
         return Packed(array, None)
-    for kind in NARROW:
-        if np.dtype(kind).itemsize < array.itemsize:
+    for dtype in NARROW:
+        if np.dtype(dtype).itemsize < array.itemsize:
             # There and back: 2**60 + 1 and its float32 are equal, as both are rounded to 2**60.
             with np.errstate(all="ignore"):
-                found = array.astype(kind)
+                found = array.astype(dtype)
                 again = found.astype(array.dtype)
             if np.array_equal(again, array):
                 return Packed(found, array.dtype)

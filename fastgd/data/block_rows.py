@@ -213,7 +213,7 @@ class BlockRows:
         stops = np.array([one.own.stop for one in self.blocks])
         hashes = np.array([(one.layout, one.values) for one in self.blocks])
         return {
-            "kind": "blocks",
+            "storage": "blocks",
             "shape": [int(one) for one in self.shape()],
             "dtype": str(self._dtype),
             "hash": hash_of([stops, hashes]),
@@ -354,7 +354,7 @@ def checked_blocks(source, n_bytes):
 
 
 def _checked(source, n_bytes):
-    kind = None
+    layout = None
     read = 0
     reading = source.blocks(n_bytes)
     place_of = getattr(reading, "place", source.place)
@@ -375,11 +375,11 @@ def _checked(source, n_bytes):
                 _refuse_part(reading, number, block.X)
             raise ValueError(f"{place}: {error}") from error
         own = rows.shape()[1], rows.sparse
-        kind = kind or own
-        if own != kind:
+        layout = layout or own
+        if own != layout:
             raise ValueError(
                 f"{place}: X has {columns_in_words(*own)}, the blocks before it have "
-                f"{columns_in_words(*kind)}; all blocks need the same columns"
+                f"{columns_in_words(*layout)}; all blocks need the same columns"
             )
         yield place, block, rows
         read += rows.stored() * rows.dtype.itemsize
@@ -410,5 +410,5 @@ def _refusal(X):
 
 
 def columns_in_words(n_features, sparse):
-    """How many columns a block has, and of which kind."""
+    """How many columns a block has, and whether they are sparse."""
     return f"{n_features} {'sparse' if sparse else 'dense'} columns"

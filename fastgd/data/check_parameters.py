@@ -201,7 +201,7 @@ def as_numbers(values, name, n_samples, of="X"):
         array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name} must hold one real number for each row of {of}, got {_kind(values)}: {error}"
+            f"{name} must hold one real number for each row of {of}, got {_typed(values)}: {error}"
         ) from error
     if array.ndim == 0 or array.shape[0] != n_samples:
         raise ValueError(
@@ -241,5 +241,5 @@ def refuse_masked(values, name):
         raise ValueError(f"{name} has masked values; fill them in or drop their rows")
 
 
-def _kind(values):
+def _typed(values):
     return f"dtype {values.dtype}" if hasattr(values, "dtype") else f"a {type(values).__name__}"

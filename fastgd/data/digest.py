@@ -22,7 +22,7 @@ FACTORS = np.random.default_rng(20).integers(0, 2**63, WORDS, dtype=np.uint64) *
 
 
 def digest(data):
-    """What tells `data` from others, as words and numbers for JSON: `kind`, `shape`, `dtype` and
+    """What tells `data` from others, as words and numbers for JSON: `storage`, `shape`, `dtype` and
     `hash`.
 
     Parameters
@@ -33,7 +33,7 @@ def digest(data):
     Examples
     --------
     >>> one = digest([1.0, 2.0])
-    >>> one["kind"], one["shape"], one["dtype"]
+    >>> one["storage"], one["shape"], one["dtype"]
     ('array', [2], 'float64')
     >>> one == digest([1.0, 2.0]), one == digest([2.0, 1.0])
     (True, False)
@@ -42,22 +42,22 @@ def digest(data):
     if own is not None:
         return own()
     if isinstance(data, Rows):
-        storage: Any = data.storage
-        shape, kind = storage.shape(), type(storage).__name__
-        arrays = [storage.values]
-        if storage.sparse:
-            arrays += [storage.columns, storage.starts]
+        rows: Any = data.storage
+        shape, storage = rows.shape(), type(rows).__name__
+        arrays = [rows.values]
+        if rows.sparse:
+            arrays += [rows.columns, rows.starts]
     elif sp.issparse(data):
-        rows = sp.csr_array(data)
-        shape, kind = rows.shape, "sparse"
-        arrays = [rows.data, rows.indices, rows.indptr]
+        matrix = sp.csr_array(data)
+        shape, storage = matrix.shape, "sparse"
+        arrays = [matrix.data, matrix.indices, matrix.indptr]
     else:
         array = np.asarray(data)
-        shape, kind = array.shape, "array"
+        shape, storage = array.shape, "array"
         arrays = [array]
     dtype = str(arrays[0].dtype)
     return {
-        "kind": kind,
+        "storage": storage,
         "shape": [int(one) for one in shape],
         "dtype": dtype,
         "hash": hash_of(arrays),

@@ -36,8 +36,8 @@ class Seen(NamedTuple):
 
     Attributes
     ----------
-    kind : str
-        Its dtype; all numbers that are not float32 are taken as float64.
+    dtype : str
+        All numbers that are not float32 are taken as float64.
     size : int
     sums : ndarray of uint64
         Of each line, modulo 2^64.
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
         A hash of what is no number.
     """
 
-    kind: str
+    dtype: str
     size: int
     sums: np.ndarray
     labels: bytes = b""
@@ -55,7 +55,7 @@ class Seen(NamedTuple):
         if self[:2] != other[:2] or self.labels != other.labels:
             return True
         off = (self.sums - other.sums).view(np.int64)
-        most = MAX_OFF if self.kind == "float64" else 0
+        most = MAX_OFF if self.dtype == "float64" else 0
         return bool(((off > most) | (off < -most)).any())
 
 

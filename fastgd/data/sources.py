@@ -236,15 +236,15 @@ class _Waiting:
         self.places, self.starts, self.per_row = [], [], []
         self.values, self.columns = _GrowingVector(), _GrowingVector()
         self.n_rows = self.n_bytes = 0
-        self.kind: Any = None
+        self.layout: Any = None
         self.only: Block | None = None
 
     def takes(self, block):
-        """Whether the block can be joined to those that wait: it is of the same kind, and there is
+        """Whether the block can be joined to those that wait: its layout is the same, and there is
         room.
         """
         room = self.n_bytes + _size(block.X) + BESIDE_EACH <= self.most_bytes
-        return not self.places or (room and _kind(block) == self.kind)
+        return not self.places or (room and _layout(block) == self.layout)
 
     def add(self, number, first, block, ours):
         """Let the piece of chunk `number` that begins with its row `first` wait; one that is `ours`
@@ -257,7 +257,7 @@ class _Waiting:
             self.only = None
         if self.only is None:
             self._copy(block)
-        self.kind = self.kind or _kind(block)
+        self.layout = self.layout or _layout(block)
         self.places.append((self.n_rows, number, first))
         self.n_rows += block.X.shape[0]
         self.n_bytes += _size(block.X) + BESIDE_EACH
@@ -284,7 +284,7 @@ class _Waiting:
             self.values.add(X, room)
 
     def _copies(self):
-        sparse, width, *_ = self.kind
+        sparse, width, *_ = self.layout
         shape = self.n_rows, width
         values = self.values.taken()
         if sparse:
@@ -519,7 +519,7 @@ def _bytes_of_value(X):
     return 12 if sp.issparse(X) else 4 if X.dtype == np.float32 else 8
 
 
-def _kind(block):
+def _layout(block):
     """What chunks have in common that can be joined without a change to what they hold: the dtypes
     of X and of its indices, and whether what is beside it is numbers.
     """

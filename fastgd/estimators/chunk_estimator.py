@@ -76,8 +76,8 @@ class ChunkHistory:
 
 
 @functools.cache
-def _parameter_names(kind):
-    return tuple(inspect.signature(kind).parameters)
+def _parameter_names(cls):
+    return tuple(inspect.signature(cls).parameters)
 
 
 def _is_same(one, other):
@@ -135,8 +135,8 @@ class ChunkEstimator(GDEstimator):
         """Task without rows, its parameters checked; made anew when a parameter is another number,
         word or object than before, or an array of other numbers.
         """
-        kind: Any = type(self)
-        given = [getattr(self, name) for name in _parameter_names(kind)]
+        cls: Any = type(self)
+        given = [getattr(self, name) for name in _parameter_names(cls)]
         kept, numbers, task = self._last_task
         same = len(kept) == len(given) and all(map(_is_same, kept, given))
         if not same or numbers != self._numbers_given():

@@ -139,26 +139,26 @@ def described(value):
         return [described(one) for one in value]
     if isinstance(value, Component):
         return _of_component(value)
-    kind = value if hasattr(value, "__qualname__") else type(value)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    cls = value if hasattr(value, "__qualname__") else type(value)
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _of_component(component):
     """Class, numbers and arrays of a loss, a penalty or a rule, and the code of a user's."""
-    kind = type(component)
+    cls = type(component)
     own = {
         name: described(value)
         for name, value in sorted(vars(component).items())
         if not name.startswith("_")
     }
-    code = None if is_ours(kind) else current_stamp(kind)
-    return {"class": f"{kind.__module__}.{kind.__qualname__}", "values": own, "code": code}
+    code = None if is_ours(cls) else current_stamp(cls)
+    return {"class": f"{cls.__module__}.{cls.__qualname__}", "values": own, "code": code}
 
 
 def _difference(name, before, now):
     """How a parameter or the data differ, in words."""
     if isinstance(before, dict) and isinstance(now, dict) and "hash" in before:
-        for what in ("kind", "shape", "dtype"):
+        for what in ("storage", "shape", "dtype"):
             old, new = before.get(what), now.get(what)
             if old != new:
                 return f"{name} had {what} {_shown(old)} there and has {_shown(new)} here"

@@ -20,8 +20,12 @@ def ready_state(
     With `other_rows` they are those of another chunk, over which some memories go on; not those of
     a run whose model is an earlier one.
     """
-    kind = _kind(solver, plan, objective)
-    same = state is not None and state.run.kind == kind and state.point.size == objective.size
+    signature = _signature(solver, plan, objective)
+    same = (
+        state is not None
+        and state.run.signature == signature
+        and state.point.size == objective.size
+    )
     same = same and not (other_rows and state.run.model_is_earlier)
     if same and None not in (problem, state.run.problem):
         same = problem == state.run.problem
@@ -36,7 +40,7 @@ def ready_state(
             state.run.problem = problem or state.run.problem
             return state
     begun = solver.start(_first_point(objective, solver, start, null_intercept))
-    begun.run = RunRecord(kind, problem, seed)
+    begun.run = RunRecord(signature, problem, seed)
     if same and other_rows:
         # Steps that rest on the values of one chunk begin anew with each; updates count on.
         begun.iteration, begun.updates = state.iteration, state.updates
@@ -65,7 +69,7 @@ def _are_of(known, state):
     return value == state.value and same
 
 
-def _kind(solver, plan, objective):
+def _signature(solver, plan, objective):
     """What two runs must have in common for one to go on with what the other keeps: plan, solver
     and objective.
 
@@ -87,7 +91,7 @@ def _kind(solver, plan, objective):
         plan.batch_size,
         plan.learning_rate,
         plan.form,
-        solver.kind,
+        solver.memory_tag,
         _named(F.loss),
         _arrays(F.loss),
         penalty,

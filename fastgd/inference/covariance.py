@@ -102,7 +102,9 @@ class Covariance(NamedTuple):
     from_optimum: float
 
 
-def covariance_of(objective, coef, intercept, total, kind="model", clusters=None, reading="counts"):
+def covariance_of(
+    objective, coef, intercept, total, covariance_type="model", clusters=None, reading="counts"
+):
     """`Covariance` at a model: the formulas above.
 
     Parameters
@@ -113,7 +115,7 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
         As the user sees them.
     total : float
         Sum of the user's weights.
-    kind : {"model", "HC0", "HC1", "cluster"}
+    covariance_type : {"model", "HC0", "HC1", "cluster"}
     clusters : ndarray, (n_samples,), optional
     reading : {"counts", "precision"}
         Of the weights.
@@ -131,7 +133,7 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
     if likelihood and has_mean(F.loss):
         expected = at_model(F, v, total, F.loss.mean(rows.predictions))
     used = expected
-    if kind != "model":
+    if covariance_type != "model":
         used = rows if F.loss.convex else with_second_derivatives(F, rows, total)
     information = matrix_of(F, used.curvatures)
     outer = inverse(penalised(F, information, total), F.loss.convex or used is expected)
@@ -140,11 +142,11 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
     dispersion = np.nan
     if likelihood:
         dispersion = _dispersion(F.loss, rows, expected, n - n_effective)
-    if kind == "model":
+    if covariance_type == "model":
         middle = dispersion * information
     else:
-        middle = _meat(F, rows, kind, clusters, reading)
-        middle *= correction(kind, clusters, n, n_effective)
+        middle = _meat(F, rows, covariance_type, clusters, reading)
+        middle *= correction(covariance_type, clusters, n, n_effective)
     change = as_given(F)
     matrix = change @ outer @ middle @ outer @ change.T
     off = from_optimum(F, v, total * change @ outer, matrix)
@@ -293,20 +295,20 @@ def scores_of_clusters(objective, derivatives, clusters):
     return np.column_stack([sums, totals]) if F.fit_intercept else sums
 
 
-def _meat(objective, rows, kind, clusters, reading):
+def _meat(objective, rows, covariance_type, clusters, reading):
     """M of the formulas above, (size, size)."""
-    if kind == "cluster":
+    if covariance_type == "cluster":
         sums = scores_of_clusters(objective, rows.derivatives, clusters)
         return sums.T @ sums
     return matrix_of(objective, rows.squares(reading))
 
 
-def correction(kind, clusters, n, n_effective):
+def correction(covariance_type, clusters, n, n_effective):
     """What M is multiplied by: 1 for HC0."""
-    if kind == "cluster":
+    if covariance_type == "cluster":
         groups = np.unique(clusters).size
         return groups / (groups - 1.0) * (n - 1.0) / (n - n_effective)
-    return n / (n - n_effective) if kind == "HC1" else 1.0
+    return n / (n - n_effective) if covariance_type == "HC1" else 1.0
 
 
 def _dispersion(loss, rows, expected, n_free):

@@ -28,7 +28,7 @@ def summarise_outputs(
     names,
     outputs,
     total,
-    kind="model",
+    covariance_type="model",
     clusters=None,
     level=0.95,
     reading="counts",
@@ -37,7 +37,7 @@ def summarise_outputs(
 
     Parameters
     ----------
-    objective, total, kind, clusters, level, reading
+    objective, total, covariance_type, clusters, level, reading
         As for `summarise`; the loss is a `VectorLoss`.
     coef, intercept : ndarray, (K, d) and (K,)
         As the user sees them.
@@ -46,7 +46,7 @@ def summarise_outputs(
         predictions.
     """
     F, n_outputs = objective, len(outputs)
-    if kind == "model" and not has_log_likelihood(F.loss):
+    if covariance_type == "model" and not has_log_likelihood(F.loss):
         raise ValueError(NO_LIKELIHOOD.format(loss=F.loss.name))
     own = np.reshape(F.rows.own_intercept(coef.T, intercept), (1, n_outputs))
     v = (np.vstack([coef.T, own]) if F.fit_intercept else coef.T).ravel()
@@ -58,9 +58,9 @@ def summarise_outputs(
     n = covariance.observations(F, total, n_effective, reading)
     loss, derivatives = _derivatives(F, v)
     middle = information
-    if kind != "model":
-        middle = _meat(F, derivatives, total, kind, clusters, reading)
-        middle *= covariance.correction(kind, clusters, n, n_effective)
+    if covariance_type != "model":
+        middle = _meat(F, derivatives, total, covariance_type, clusters, reading)
+        middle *= covariance.correction(covariance_type, clusters, n, n_effective)
     change = np.kron(covariance.as_given(F), np.eye(n_outputs))
     matrix = change @ outer @ middle @ outer @ change.T
     off = covariance.from_optimum(F, v, total * change @ outer, matrix)
@@ -74,7 +74,7 @@ def summarise_outputs(
         outputs=[label for label in outputs for _ in names],
         estimate=table.ravel(),
         matrix=matrix,
-        kind=kind,
+        covariance_type=covariance_type,
         level=level,
         total=total,
         n_observations=n,
@@ -109,13 +109,13 @@ def _derivatives(objective, v):
     return loss, np.divide(F.n_active * weighted, weights, where=some, out=0.0 * weighted)
 
 
-def _meat(objective, derivatives, total, kind, clusters, reading):
+def _meat(objective, derivatives, total, covariance_type, clusters, reading):
     """M, (size, size): sums of outer products of what rows, or clusters of them, say."""
     F = objective
     weights = total / F.n_active * np.broadcast_to(F.samples.weights, F.n_samples)
     shares = weights if reading == "counts" else weights**2
     index, sums = None, np.zeros((0, F.size))
-    if kind == "cluster":
+    if covariance_type == "cluster":
         groups, index = np.unique(clusters, return_inverse=True)
         sums = np.zeros((groups.size, F.size))
     found = np.zeros((F.size, F.size))

@@ -52,7 +52,7 @@ class Summary:
         z = coef / std_error, compared with a normal distribution; `low` to `high` is the interval
         of the given level.
     covariance : ndarray, (n_coefficients, n_coefficients)
-    kind : str
+    covariance_type : str
         What the covariance is: "model", "HC0", "HC1" or "cluster".
     level : float
         Of the intervals, 0.95 for 95 %.
@@ -92,7 +92,7 @@ class Summary:
     low: np.ndarray
     high: np.ndarray
     covariance: np.ndarray
-    kind: str
+    covariance_type: str
     level: float
     n_observations: float
     n_effective: float
@@ -115,6 +115,11 @@ class Summary:
     def p_value(self):
         """Probability of a |z| this large where the coefficient is 0."""
         return scipy.special.erfc(np.abs(self.z) / np.sqrt(2.0))
+
+    @property
+    def kind(self):
+        """The `covariance_type`, by its earlier name."""
+        return self.covariance_type
 
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row for each coefficient.
@@ -215,7 +220,11 @@ class Summary:
             "BIC": self.bic,
         }
         numbers = [(name, f"{x:.6g}") for name, x in found.items() if not np.isnan(x)]
-        return [*numbers, ("standard errors", self.kind), ("level of the intervals", self.level)]
+        return [
+            *numbers,
+            ("standard errors", self.covariance_type),
+            ("level of the intervals", self.level),
+        ]
 
 
 @public
@@ -304,7 +313,7 @@ def summarise(
     intercept,
     names,
     total,
-    kind="model",
+    covariance_type="model",
     clusters=None,
     level=0.95,
     reading="counts",
@@ -322,23 +331,23 @@ def summarise(
         Of the coefficients, the intercept included where there is one.
     total : float
         Sum of the weights.
-    kind : {"model", "HC0", "HC1", "cluster"}
+    covariance_type : {"model", "HC0", "HC1", "cluster"}
     clusters : ndarray, (n_samples,), optional
     level : float
     reading : {"counts", "precision"}
         Of the weights.
     """
     F = objective
-    if kind == "model" and not has_log_likelihood(F.loss):
+    if covariance_type == "model" and not has_log_likelihood(F.loss):
         raise ValueError(NO_LIKELIHOOD.format(loss=F.loss.name))
-    found = covariance_of(F, coef, intercept, total, kind, clusters, reading)
+    found = covariance_of(F, coef, intercept, total, covariance_type, clusters, reading)
     return assembled(
         F,
         names=names,
         outputs=[""] * len(names),
         estimate=np.r_[coef, intercept] if F.fit_intercept else coef,
         matrix=found.matrix,
-        kind=kind,
+        covariance_type=covariance_type,
         level=level,
         total=total,
         n_observations=found.n_observations,
@@ -389,7 +398,7 @@ def assembled(
     outputs,
     estimate,
     matrix,
-    kind,
+    covariance_type,
     level,
     total,
     n_observations,
@@ -411,7 +420,7 @@ def assembled(
         low=estimate - spread,
         high=estimate + spread,
         covariance=matrix,
-        kind=kind,
+        covariance_type=covariance_type,
         level=level,
         n_observations=n_observations,
         n_effective=n_effective,

@@ -381,8 +381,8 @@ def has_probabilities(loss) -> bool:
     >>> has_probabilities("log_loss"), has_probabilities("hinge")
     (True, False)
     """
-    kind = Loss.members().get(loss) if isinstance(loss, str) else type(loss)
-    found = getattr(kind, "probability", None)
+    cls = Loss.members().get(loss) if isinstance(loss, str) else type(loss)
+    found = getattr(cls, "probability", None)
     return found not in (None, Loss.probability, VectorLoss.probability)
 
 

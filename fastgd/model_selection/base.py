@@ -314,12 +314,12 @@ class PathSearch(GDEstimator):
 
     def _base(self, **chosen):
         """The estimator that is fitted along the paths, with this search's parameters."""
-        names = self._kind().get_params(deep=False)
+        names = self._estimator_class().get_params(deep=False)
         given = {
             name: value for name, value in self.get_params(deep=False).items() if name in names
         }
         # Folds run on the threads that there are.
-        return self._kind(**{**given, "n_jobs": 1, **chosen})
+        return self._estimator_class(**{**given, "n_jobs": 1, **chosen})
 
     def _seed_of_paths(self):
         """A random_state that gives every path and fold the same draws; NumPy's generator where
@@ -417,7 +417,7 @@ class PathSearch(GDEstimator):
             raise ValueError(
                 f"scoring must be None, the name of one score or a callable, got {self.scoring!r}"
             )
-        return check_scoring(self._kind(), scoring=self.scoring)
+        return check_scoring(self._estimator_class(), scoring=self.scoring)
 
     def _routed(self, scorer, sample_weight, params, method="fit"):
         """Metadata for the splitter and for the scorer, two dicts."""

@@ -113,7 +113,7 @@ class GDClassifierCV(PathSearch, GDClassifier):
     True
     """
 
-    _kind = GDClassifier
+    _estimator_class = GDClassifier
 
     @explains_unknown_names
     def __init__(
@@ -245,7 +245,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
     (5, (30, 5))
     """
 
-    _kind = GDRegressor
+    _estimator_class = GDRegressor
 
     @explains_unknown_names
     def __init__(

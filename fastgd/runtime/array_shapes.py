@@ -86,17 +86,17 @@ def shaped(**words):
     {'table': 'n', 'point': 'u'}
     """
 
-    def noted(kind):
-        kind.shapes = words
-        return kind
+    def noted(cls):
+        cls.shapes = words
+        return cls
 
     return noted
 
 
-def shapes_of(kind):
+def shapes_of(cls):
     """What a class and its bases say of attributes."""
     found: dict = {}
-    for one in reversed(kind.__mro__):
+    for one in reversed(cls.__mro__):
         found |= vars(one).get("shapes", {})
     return found
 

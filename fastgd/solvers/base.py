@@ -149,7 +149,7 @@ class RunRecord:
 
     Attributes
     ----------
-    kind : tuple or None
+    signature : tuple or None
         What two runs must have in common for one to go on with the state of the other.
     problem : tuple or None
         What tells data and penalty from others; None for chunks of rows, each of which has others.
@@ -164,7 +164,7 @@ class RunRecord:
         Whether the model of the run is an earlier one: that of the best score on held-out rows.
     """
 
-    kind: tuple | None = None
+    signature: tuple | None = None
     problem: tuple | None = None
     seed: int | None = None
     best: tuple[float, np.ndarray] | None = None
@@ -402,8 +402,8 @@ class Solver:
         return cls(objective, **{name: getattr(options, name) for name in cls.made_with})
 
     @property
-    def kind(self):
-        """What this solver's memory is called: only a solver of the same kind goes on with it."""
+    def memory_tag(self):
+        """What this solver's memory is called: only a solver with the same tag goes on with it."""
         return type(self).__name__
 
     def start(self, point, kept=None):
@@ -490,7 +490,7 @@ class Solver:
         """
         lengths = self.lengths(state)
         if type(state.memory) is not self.Memory:
-            raise WrongArray(f"a {type(state.memory).__name__} is none of {self.kind}")
+            raise WrongArray(f"a {type(state.memory).__name__} is none of {self.memory_tag}")
         check_arrays(state, lengths)
         check_arrays(workspace, lengths, shapes_of(type(self)), "workspace")
         self._restore(state, workspace)

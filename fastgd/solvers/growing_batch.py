@@ -98,9 +98,9 @@ class Growing(Solver):
             self.sizes.insert(0, self.sizes[0] // GROWTH)
 
     @property
-    def kind(self):
+    def memory_tag(self):
         """That of the solver of all rows, on samples first."""
-        return f"{type(self).__name__} {self.inner.kind}"
+        return f"{type(self).__name__} {self.inner.memory_tag}"
 
     def _resume(self, state):
         """Go on with the stage that the run is at, else with the first."""

@@ -26,11 +26,11 @@ def test_any_change_of_a_value_or_its_place_shows(make):
     assert digest(as_rows(make(other))) != known
 
 
-def test_kind_shape_and_type_are_told():
+def test_storage_shape_and_type_are_told():
     told = [digest(one) for one in (X, X.T.copy(), X.astype(np.float32), sp.csr_array(X))]
     assert [one["shape"] for one in told] == [[300, 70], [70, 300], [300, 70], [300, 70]]
     assert [one["dtype"] for one in told] == ["float64", "float64", "float32", "float64"]
-    assert [one["kind"] for one in told] == ["array", "array", "array", "sparse"]
+    assert [one["storage"] for one in told] == ["array", "array", "array", "sparse"]
     assert len({one["hash"] for one in told}) == 4
 
 

@@ -85,6 +85,7 @@ def test_covariances_are_their_formulas(which, alpha, kind, reading):
     np.testing.assert_allclose(found.covariance, expected, rtol=1e-6, atol=1e-14)
     np.testing.assert_allclose(found.n_effective, p, rtol=1e-8)
     np.testing.assert_allclose(found.coef, coef)
+    assert found.covariance_type == found.kind == kind
     assert bool(found.notes) == (alpha > 0.0)
 
 

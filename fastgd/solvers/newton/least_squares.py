@@ -83,8 +83,8 @@ class LeastSquares(Newton):
     @classmethod
     def make(cls, objective, options):
         """Newton's method where values are not to be extrapolated: `least_squares_applies`."""
-        kind = cls if least_squares_applies(objective, options.tol) else Newton
-        return kind(objective, options.tol)
+        method = cls if least_squares_applies(objective, options.tol) else Newton
+        return method(objective, options.tol)
 
     def _resume(self, state):
         """Value, gradient and curvature at a point; those of an extrapolated point hold where the
