@@ -113,16 +113,19 @@ class Certifier:
         """Forget what was proved of F*: a run begins."""
         self._lower = -np.inf
         self._hoped = np.inf
-        self._asked = 0.0
+        self._last_estimate_at = 0.0
 
     def snapshot(self):
         """What is known of F* and of proofs, for `restore`."""
-        return {"of_run": (self._lower, self._hoped, self._asked), "newton": self.newton.snapshot()}
+        return {
+            "of_run": (self._lower, self._hoped, self._last_estimate_at),
+            "newton": self.newton.snapshot(),
+        }
 
     def restore(self, snapshot):
         """Know what a certifier of the same run did; `WrongArray` where arrays are not its own."""
         check_arrays(snapshot, self.objective.lengths(), {"newton": {"factor": "u *"}}, "certifier")
-        self._lower, self._hoped, self._asked = snapshot["of_run"]
+        self._lower, self._hoped, self._last_estimate_at = snapshot["of_run"]
         self.newton.restore(snapshot["newton"])
 
     def check(self, v, smooth_value, gradient, doubt=None):
@@ -335,9 +338,9 @@ class Certifier:
         """The `Estimate` where what is left is estimated to be within tol; asked only where the
         passes have doubled since one was asked for.
         """
-        if spent < 2.0 * self._asked:
+        if spent < 2.0 * self._last_estimate_at:
             return GO_ON
-        self._asked = spent
+        self._last_estimate_at = spent
         gap = estimate(check, fallen)
         within = relative_gap_at(self.objective, gap, check.objective) <= self.tol
         return Estimate(True, gap) if within else GO_ON

@@ -87,7 +87,7 @@ class ProofRecord:
         Whether that is a hint of a solver, and not from a proof.
     tried_at : float
         The objective's passes at the last proof.
-    products : float
+    passes : float
         Passes that it took.
     wait : float
         Passes before another one.
@@ -99,7 +99,7 @@ class ProofRecord:
     factor: Any = None
     rough: bool = True
     tried_at: float = 0.0
-    products: float = 10.0
+    passes: float = 10.0
     wait: float = 0.0
     measured: Any = None
     reach: float = np.inf
@@ -157,7 +157,7 @@ class NewtonProof:
         that of sparse ones a row's length at a time.
         """
         if self.wide:
-            return self._run.products
+            return self._run.passes
         return min(3.0 + self.objective.row_length, self._passes_of_matrix)
 
     @functools.cached_property
@@ -197,7 +197,7 @@ class NewtonProof:
         gap *= HINTED if known and self._run.rough else 1.0
         likely = relative_gap_at(self.objective, gap, value) <= tol
         if self.wide:
-            return likely and spent >= max(self._run.wait, 2.0 * self._run.products)
+            return likely and spent >= max(self._run.wait, 2.0 * self._run.passes)
         if not known:
             return spent >= 2.0 * (self.passes if likely else self._passes_of_matrix)
         overdue = spent >= OVERDUE * self._passes_of_matrix
@@ -224,10 +224,10 @@ class NewtonProof:
                 bound = min(bound, self._proof_by_others(v, value, target_gap))
         run = self._run
         run.tried_at = self.objective.passes
-        run.products = max(run.tried_at - before, 1.0)
+        run.passes = max(run.tried_at - before, 1.0)
         # A try that failed is not repeated before twice its passes went by, the next one not before
         # four times.
-        run.wait = 2.0 * max(run.wait, run.products) if bound.value > target_gap else 0.0
+        run.wait = 2.0 * max(run.wait, run.passes) if bound.value > target_gap else 0.0
         return bound
 
     def from_known(self, known, v, gradient, target_gap, value=0.0):

@@ -281,8 +281,8 @@ class Loop:
             # error before they can tell what it means where a user makes errors of warnings.
             with np.errstate(all="ignore"):
                 self.solver.advance(state)
-            if self.solver.tell is not None and not self.solver.tells:
-                self.solver.tell(state.point)
+            if self.solver.on_update is not None and not self.solver.calls_on_update:
+                self.solver.on_update(state.point)
             asked = self.watch.iteration_ends(model)
             timed_out = time.perf_counter() - self._clock >= self.needs.time_limit
             final = iteration == self.max_iter or timed_out or asked

@@ -89,11 +89,11 @@ class Recorder:
         self.objective = objective
         self.models: list = []
 
-    def tell(self, solver, state):
+    def attach(self, solver, state):
         """Hear of the points of a run that begins, or of one with another plan that goes on."""
         if not self.models:
             self._keep(state.point)
-        solver.tell = self._keep
+        solver.on_update = self._keep
 
     def _keep(self, point):
         coef, intercept = self.objective.model(point.copy())

@@ -238,7 +238,7 @@ class _Target:
             None if task.data is None else problem_of(solver, objective, task.data),
         )
         if self.recorder is not None:
-            self.recorder.tell(solver, ready)
+            self.recorder.attach(solver, ready)
         return loop.run(ready)
 
 

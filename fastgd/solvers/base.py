@@ -265,7 +265,7 @@ class Solver:
         Which of the `SolverOptions` it is made with.
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
-    forgets : bool
+    memory_needs_same_objective : bool
         Whether a run that goes on forgets what it remembers where F at its point is not what it
         was, for that is another F.
     chooses_steps : bool
@@ -300,9 +300,9 @@ class Solver:
     overhead_so_far : float or None
         Passes' worth of time that a run has taken beside its passes, where the solver counts it;
         None where `overhead_passes` tells it for each iteration.
-    tell : callable or None
+    on_update : callable or None
         Hears the point after each update (`record="coef"`).
-    tells : bool
+    calls_on_update : bool
         Whether the solver calls it itself, for updates within an iteration; if not, the loop does
         so after each iteration.
 
@@ -327,7 +327,7 @@ class Solver:
 
     made_with: tuple[str, ...] = ()
     Memory: type = NoMemory
-    forgets = False
+    memory_needs_same_objective = False
     name = ""
     form = ""
     batch_sizes: tuple[int | str, ...] = ("full",)
@@ -346,8 +346,8 @@ class Solver:
     outlives_rows = False
     workspace_names: tuple[str, ...] = ()
     overhead_so_far: float | None = None
-    tell: Callable[[np.ndarray], None] | None = None
-    tells = False
+    on_update: Callable[[np.ndarray], None] | None = None
+    calls_on_update = False
 
     def __init__(self, objective):
         self.objective = objective
@@ -435,7 +435,7 @@ class Solver:
         """Compute what an iteration needs, and forget what is not of this objective."""
         known = state.value
         self._evaluate_point(state)
-        if self.forgets and known is not None and known != state.value:
+        if self.memory_needs_same_objective and known is not None and known != state.value:
             state.forget()
 
     def _evaluate_point(self, state):

@@ -39,7 +39,7 @@ class Preconditioned(Solver):
     """
 
     Memory: type = PreconditionedMemory
-    forgets = True
+    memory_needs_same_objective = True
 
     def __init__(self, objective, coordinates=None):
         super().__init__(objective)

@@ -77,7 +77,7 @@ class ConcaveSet(Solver):
     """
 
     Memory = ConcaveSetMemory
-    forgets = True
+    memory_needs_same_objective = True
     name = "newton"
     second_order = True
     form = "on a working set of columns"

@@ -181,7 +181,7 @@ class VectorWorkingSet(Solver):
 
     made_with = ("seed",)
     Memory = VectorWorkingSetMemory
-    forgets = True
+    memory_needs_same_objective = True
     name = "newton"
     second_order = True
 

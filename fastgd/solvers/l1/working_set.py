@@ -223,7 +223,7 @@ class WorkingSet(Solver):
 
     made_with = "seed", "tol"
     Memory = WorkingSetMemory
-    forgets = True
+    memory_needs_same_objective = True
     name = "newton"
     second_order = True
     judged_by = "falls"

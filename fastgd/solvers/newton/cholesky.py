@@ -158,7 +158,7 @@ class Newton(Solver):
     reads = "sums"
     made_with = ("tol",)
     Memory = NewtonMemory
-    forgets = True
+    memory_needs_same_objective = True
     name = "newton"
     second_order = True
     batch_sizes = ("full", "growing")

@@ -89,7 +89,7 @@ class ProximalNewton(Solver):
     reads = "sums"
     made_with = ("tol",)
     Memory = ProximalNewtonMemory
-    forgets = True
+    memory_needs_same_objective = True
     name = "newton"
     second_order = True
     form = "by proximal steps"

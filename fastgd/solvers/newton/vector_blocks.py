@@ -115,7 +115,7 @@ class BlockNewton(Solver):
     reads = "sums"
     made_with = ("tol",)
     Memory = BlockMemory
-    forgets = True
+    memory_needs_same_objective = True
     name = "newton"
     second_order = True
     batch_sizes = ("full", "growing")

@@ -136,7 +136,7 @@ class Stochastic(Solver):
     Memory: type = StochasticMemory
     free_answers = False
     chooses_steps = False
-    tells = True
+    calls_on_update = True
 
     def __init__(
         self,
@@ -215,10 +215,12 @@ class Stochastic(Solver):
             order = row_order(here[0], self.seed, state.iteration, self.shuffle, here[1])
             with np.errstate(all="ignore"):
                 options = self._options(memory)
-                if self.tell is None:
+                if self.on_update is None:
                     loss_sum += self._epoch(part, order, point, memory, options)
                 else:
-                    loss_sum += self._told_epoch(self.tell, part, order, point, memory, options)
+                    loss_sum += self._epoch_with_updates(
+                        self.on_update, part, order, point, memory, options
+                    )
         state.point = point.ravel()[: F.size]
         F.meter.count(self.rows.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
@@ -252,12 +254,12 @@ class Stochastic(Solver):
         """That of the objective; one that is not asked anything where it acts in closed form."""
         return ElasticNet(0.0) if self.lazily_exact else self.objective.penalty
 
-    def _told_epoch(self, tell, part, order, point, memory, options):
+    def _epoch_with_updates(self, on_update, part, order, point, memory, options):
         """`_epoch`, a few rows at a time, with the point told in between."""
         size, rows, loss_sum = self.objective.size, self._rows_between(), 0.0
         for first in range(0, order.size, rows):
             loss_sum += self._epoch(part, order[first : first + rows], point, memory, options)
-            tell(point.ravel()[:size])
+            on_update(point.ravel()[:size])
         return loss_sum
 
     def _rows_between(self):
