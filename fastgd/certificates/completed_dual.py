@@ -81,7 +81,7 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
         Columns that were left out of H.
     net : ColumnParts or None
     """
-    F, held = objective, objective.term.held
+    F, fixed = objective, objective.term.fixed
     coef = objective.split(point)[0]
     sums = np.zeros(4)
     reach = np.inf
@@ -107,8 +107,8 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
         away += float(net.curvature @ np.square(net.distances))
         reach = min(reach, float((net.slack / np.sqrt(net.curvature)).min(initial=np.inf)))
     linear = float(point @ rest)
-    if held is not None:
-        rest[:d][held] = 0.0
+    if fixed is not None:
+        rest[:d][fixed] = 0.0
     seen, inverse_norm = factor.diagonal > 0.0, factor.inverse_norm()
     blind = ~seen
     blind[redundant.columns] = False

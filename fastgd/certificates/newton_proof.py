@@ -314,9 +314,9 @@ class NewtonProof:
         """
         F = self.objective
         matrix = F.curvature_matrix(v)
-        sizes, held = np.sqrt(np.maximum(np.diag(matrix), 0.0)), F.term.held
-        if held is not None:  # coefficients that are nowhere else
-            matrix[held] = matrix[:, held] = 0.0
+        sizes, fixed = np.sqrt(np.maximum(np.diag(matrix), 0.0)), F.term.fixed
+        if fixed is not None:  # coefficients that are nowhere else
+            matrix[fixed] = matrix[:, fixed] = 0.0
         diagonal = np.diag(matrix)
         if not (sizes[diagonal > 0.0] > FAINT).all():
             return NO_BOUND

@@ -260,8 +260,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             runs = resumption.checkpoint(data, seeds, starts, states)
             task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, found.sample_weight, n_targets)
-        held = target_threads(task, n_targets) > 1
-        task.watch = self._watch(callbacks, n_targets, held)
+        buffered = target_threads(task, n_targets) > 1
+        task.watch = self._watch(callbacks, n_targets, buffered)
         if not rows.in_memory:
             task.notes += (rows.how_read(),)
         elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
@@ -332,16 +332,16 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         _, n_features = task.rows.shape()
         try_components(task.loss, task.penalty, samples.targets, n_features, n_classes, rule)
 
-    def _watch(self, callbacks, n_targets, held):
+    def _watch(self, callbacks, n_targets, buffered):
         """Function that gives each target those who look on while it is fitted, or None for
-        nobody; lines are `held` where several targets are fitted at once.
+        nobody; lines are `buffered` where several targets are fitted at once.
         """
         if callbacks is None and not self.verbose:
             return None
 
         def watch(k):
             name = self._name_of(k, n_targets)
-            watches = [Lines(int(self.verbose), name, held)] if self.verbose else []
+            watches = [Lines(int(self.verbose), name, buffered)] if self.verbose else []
             return Together(*watches, *([] if callbacks is None else [callbacks.watch(k)]))
 
         return watch

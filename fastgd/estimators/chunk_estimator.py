@@ -277,8 +277,8 @@ class ChunkEstimator(GDEstimator):
         """Score on the validation rows; the best model on them so far becomes the one that
         predicts.
         """
-        held = self._held_out(X_val, y_val, sample_weight_val, offset_val)
-        weights = None if sample_weight_val is None else held.weights
+        holdout = self._held_out(X_val, y_val, sample_weight_val, offset_val)
+        weights = None if sample_weight_val is None else holdout.weights
         given = only_given(sample_weight=weights, offset=offset_val)
         score = float(self.score(X_val, y_val, **given))
         best = self._best

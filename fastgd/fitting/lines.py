@@ -17,7 +17,7 @@ class Lines(Watch):
     every : int
     name : str
         What each line begins with where several models are fitted at once.
-    held : bool
+    buffered : bool
         Whether lines are kept until the run ends: those of several models, fitted on threads, do
         not interleave then.
 
@@ -32,8 +32,8 @@ class Lines(Watch):
     class 2          3        4.5            0.25  1.00e-03     0.02
     """
 
-    def __init__(self, every, name="", held=False):
-        self.every, self.name, self.held = every, name, held
+    def __init__(self, every, name="", buffered=False):
+        self.every, self.name, self.buffered = every, name, buffered
         self.kept: list[str] = []
         self.begun = False  # whether the header is there
         self.shown = ""  # objective of the check that was printed last
@@ -78,7 +78,7 @@ class Lines(Watch):
 
     def _print(self, text):
         lines = [f"{self.name}{line}\n" for line in text.splitlines()]
-        if self.held:
+        if self.buffered:
             self.kept += lines
         else:
             self._write(lines)

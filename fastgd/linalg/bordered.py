@@ -16,7 +16,7 @@ from fastgd.linalg.symmetric import mirror
 from fastgd.runtime.array_shapes import shaped
 
 # What holds a column where it is: so many times the largest entry of the diagonal.
-HELD = 1e20
+FROZEN_HEIGHT = 1e20
 
 
 @shaped(first="int64 f", rest="int64 r", diagonal="f", block="r r")
@@ -87,12 +87,13 @@ class Bordered:
         diagonal = self.diagonal + diagonal_shift[self.first]
         return Bordered(self.first, self.rest, diagonal, self.coupling, block)
 
-    def holding(self, held):
-        """H with the columns `held`, a mask of all, by themselves and next to immovable."""
-        own, others, height = held[self.first], held[self.rest], HELD * (self._largest() or 1.0)
+    def with_frozen(self, frozen):
+        """H with the columns `frozen`, a mask of all, by themselves and next to immovable."""
+        own, others = frozen[self.first], frozen[self.rest]
+        height = FROZEN_HEIGHT * (self._largest() or 1.0)
         coupling, block = self.coupling.copy(), self.block.copy()
-        row_held = np.repeat(own, np.diff(coupling.indptr))
-        coupling.data[row_held | others[coupling.indices]] = 0.0
+        row_frozen = np.repeat(own, np.diff(coupling.indptr))
+        coupling.data[row_frozen | others[coupling.indices]] = 0.0
         block[others] = block[:, others] = 0.0
         block[others, others] = height
         diagonal = np.where(own, height, self.diagonal)

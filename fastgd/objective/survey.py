@@ -168,7 +168,7 @@ class _Sample:
         self._parts: list = []
         self._keys: list[np.ndarray] = []
         self._rows: list[np.ndarray] = []
-        self._held = 0
+        self._bytes_kept = 0
 
     @property
     def size(self):
@@ -182,11 +182,11 @@ class _Sample:
         weighted = True if weights is None else weights.reshape(len(keys), -1)[:, 0] != 0.0
         chosen = np.flatnonzero((keys < self._below) & weighted)
         self._put(rows.part(chosen), keys[chosen], chosen + first)
-        while self._held > self.n_bytes and self.size > 1:
+        while self._bytes_kept > self.n_bytes and self.size > 1:
             every = np.concatenate(self._keys)
             self._below = float(np.median(every))
             kept, self._parts, old = self._parts, [], (self._keys, self._rows)
-            self._keys, self._rows, self._held = [], [], 0
+            self._keys, self._rows, self._bytes_kept = [], [], 0
             for part, own, where in zip(kept, *old, strict=True):
                 below = np.flatnonzero(own < self._below)
                 self._put(part[below], own[below], where[below])
@@ -207,4 +207,4 @@ class _Sample:
         self._keys.append(keys)
         self._rows.append(where)
         size = 12 * part.nnz + 8 * where.size if sp.issparse(part) else part.nbytes
-        self._held += size
+        self._bytes_kept += size

@@ -48,7 +48,7 @@ class Term:
         Whether it is that of `fastgd.penalties.group_term`, whose groups move as one.
     l1, l2 : float
         The strengths of these parts; 0 where it is not elastic.
-    held : ndarray of int, slice or None
+    fixed : ndarray of int, slice or None
         Coefficients that can have one value only; None where there are none.
     """
 
@@ -62,7 +62,7 @@ class Term:
     stationary = False
     l1 = 0.0
     l2 = 0.0
-    held: np.ndarray | slice | None = None
+    fixed: np.ndarray | slice | None = None
 
     @property
     def strong_convexity(self):

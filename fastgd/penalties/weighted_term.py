@@ -58,7 +58,7 @@ class WeightedTerm(Term):
         self.smooth = not (self.bounded or self.thresholds.any())
         fixed = self.low == self.high
         if fixed.any():
-            self.held = np.flatnonzero(fixed) if fixed.size > 1 else slice(None)
+            self.fixed = np.flatnonzero(fixed) if fixed.size > 1 else slice(None)
         own = np.where(fixed, np.inf, self.curvatures)
         self.least_curvature = float(own.min()) if np.isfinite(own).any() else 0.0
 

@@ -39,17 +39,17 @@ def test_the_parts_are_the_matrix():
     np.testing.assert_array_equal(
         H.shifted(diagonal_shift).toarray(), whole + np.diag(diagonal_shift)
     )
-    held = np.isin(np.arange(11), [3, 5])
-    alone = H.holding(held).toarray()
-    assert np.count_nonzero(alone[held]) == 2
-    assert (alone[held].max(axis=1) > 1e19).all()
-    np.testing.assert_array_equal(alone[np.ix_(~held, ~held)], whole[np.ix_(~held, ~held)])
+    frozen = np.isin(np.arange(11), [3, 5])
+    alone = H.with_frozen(frozen).toarray()
+    assert np.count_nonzero(alone[frozen]) == 2
+    assert (alone[frozen].max(axis=1) > 1e19).all()
+    np.testing.assert_array_equal(alone[np.ix_(~frozen, ~frozen)], whole[np.ix_(~frozen, ~frozen)])
     np.testing.assert_array_equal(H.toarray(), whole)  # the one before is as it was
 
 
 def test_columns_of_zeros_are_held_as_others_are():
     none = Bordered(FIRST, REST, np.zeros(7), sp.csr_array((7, 4)), np.zeros((4, 4)))
-    assert (np.diag(none.holding(np.ones(11, np.bool_)).toarray()) > 1e19).all()
+    assert (np.diag(none.with_frozen(np.ones(11, np.bool_)).toarray()) > 1e19).all()
 
 
 @pytest.mark.parametrize("scales", [1.0, 1e-3, 1e3])

@@ -95,14 +95,14 @@ def test_facts():
     assert not term.smooth
     assert term.certified
     assert term.strong_convexity == 0.0
-    np.testing.assert_array_equal(term.held, [5])
+    np.testing.assert_array_equal(term.fixed, [5])
     assert term.gap_vanishes(True)
     assert not term.gap_vanishes(False)  # column 1 has an L1 part alone
     assert made(l2=L2 + 0.1).strong_convexity == pytest.approx(0.1)
     everywhere = np.full(1, -np.inf), np.full(1, np.inf)
     ridge = WeightedTerm(np.zeros(1), L2, *everywhere)
     assert ridge.smooth
-    assert ridge.held is None
+    assert ridge.fixed is None
     outside = inside(0) + np.eye(D)[5]
     np.testing.assert_array_equal(term.allowed(outside), inside(0))
     assert term.allowed(inside(0)) is not outside

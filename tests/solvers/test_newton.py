@@ -234,7 +234,7 @@ def test_columns_that_are_all_to_stay_do(value):
     solver = Newton(part, 1e-6)
     start = np.array([0.5, -0.5, 0.25])
     state = solver.start(start)
-    solver._held = np.ones(3, np.bool_)
+    solver._frozen = np.ones(3, np.bool_)
     for _ in range(3):
         solver.advance(state)
     np.testing.assert_allclose(state.point, start, atol=1e-12)

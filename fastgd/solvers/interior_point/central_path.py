@@ -40,7 +40,7 @@ from fastgd.solvers.interior_point.column_duals import ColumnDuals
 from fastgd.solvers.interior_point.path_cost import (
     by_rows,
     central_path_applies,
-    held,
+    is_penalised,
     likely_iterations,
     path_size,
     sweeps,
@@ -54,7 +54,7 @@ ROUNDING = 1e-14
 # Dual variables that change by less than this share of what they do elsewhere are held by their
 # ends; once the gap is likely below this share of F they are moved there, if that is what a proof
 # needs.
-HELD = 1e-3
+FREE_SHARE = 1e-3
 CLOSING = 1e-4
 # Products X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
@@ -92,7 +92,7 @@ class PathStep(NamedTuple):
 
 
 @dataclass
-@shaped(products="n", duals="families pieces n", l1_duals="* columns", held="int64 * in 0:d")
+@shaped(products="n", duals="families pieces n", l1_duals="* columns", at_ends="int64 * in 0:d")
 class CentralPathMemory:
     """What a run on the central path remembers.
 
@@ -106,7 +106,7 @@ class CentralPathMemory:
         Dual variables s of the rows and the multipliers of their ends.
     l1_duals : ndarray or None, (n_variables, n_features)
         The same of the L1 part, and of bounds; None without either.
-    held : ndarray or None
+    at_ends : ndarray or None
         Columns whose coefficients the L1 part holds at 0, or a bound at its end.
     total : float
         F at the point.
@@ -130,7 +130,7 @@ class CentralPathMemory:
     inexact: bool = False
     duals: np.ndarray | None = None
     l1_duals: np.ndarray | None = None
-    held: np.ndarray | None = None
+    at_ends: np.ndarray | None = None
     total: float = np.nan
     dual_objective: float = -np.inf
     lower: float = -np.inf
@@ -393,7 +393,7 @@ class CentralPath(Solver):
         """
         if self.l1_duals is None:
             return state.point
-        F, v, at_ends = self.objective, state.point.copy(), state.memory.held
+        F, v, at_ends = self.objective, state.point.copy(), state.memory.at_ends
         coef = v[: F.n_features]
         if at_ends is not None and F.elastic:
             coef[at_ends] = 0.0
@@ -496,8 +496,10 @@ class CentralPath(Solver):
             active = curvatures[F.samples.active()] / F.n_active
             return self._row_system(memory, active, l1_point)
         factor = self._factor_of(curvatures, self._redundant, memory, l1_point)
-        if not (factor.regular or self._searched or held(F).all()):
-            self._redundant = redundant_columns(F, self.linear_map, curvatures > 0.0, ~held(F))
+        if not (factor.regular or self._searched or is_penalised(F).all()):
+            self._redundant = redundant_columns(
+                F, self.linear_map, curvatures > 0.0, ~is_penalised(F)
+            )
             self._searched = True
             factor = self._factor_of(curvatures, self._redundant, memory, l1_point)
         return factor
@@ -508,12 +510,12 @@ class CentralPath(Solver):
         """
         F = self.objective
         matrix = F.gram(curvatures)
-        if F.term.held is not None:  # coefficients that are nowhere else
-            own = np.arange(F.n_features)[F.term.held]
+        if F.term.fixed is not None:  # coefficients that are nowhere else
+            own = np.arange(F.n_features)[F.term.fixed]
             matrix[own] = matrix[:, own] = 0.0
         if l1_point is not None:
             d = np.arange(F.n_features)
-            memory.held = _held(l1_point, matrix[d, d])
+            memory.at_ends = _at_ends(l1_point, matrix[d, d])
             matrix[d, d] += l1_point.curvature
             return Factor(redundant.left_out(matrix))
         factor, memory.singular = factor_of(
@@ -527,10 +529,10 @@ class CentralPath(Solver):
             self._system = RowSystem(self._matrix(), F.fit_intercept)
         metric = np.zeros(F.n_features) + F.term.curvature(np.zeros(F.n_features))
         if l1_point is not None:
-            memory.held = _held(l1_point, metric + self._system.squares(curvatures))
+            memory.at_ends = _at_ends(l1_point, metric + self._system.squares(curvatures))
             metric += l1_point.curvature
-        if F.term.held is not None:
-            metric[F.term.held] = np.inf
+        if F.term.fixed is not None:
+            metric[F.term.fixed] = np.inf
         F.meter.count(1.0 * self._system.factorise(metric, curvatures))
         return self._system
 
@@ -651,12 +653,12 @@ class CentralPath(Solver):
                 [chunk.shares @ abs(one).sum(axis=0) for one in (s[:, chunk.rows], chunk.u)]
                 for chunk in self._chunks(state)
             ]
-            free = curvature >= HELD * np.divide(*np.sum(sizes, axis=0))
+            free = curvature >= FREE_SHARE * np.divide(*np.sum(sizes, axis=0))
             nearest = np.where(s - bounds.low < bounds.high - s, bounds.low, bounds.high)
             s = np.where(free, s, nearest)
             curvature = np.where(free, curvature, 0.0)
             curvatures = F.samples.weights * curvature.sum(axis=0)
-            redundant = redundant_columns(F, self.linear_map, curvatures > 0.0, ~held(F))
+            redundant = redundant_columns(F, self.linear_map, curvatures > 0.0, ~is_penalised(F))
             factor = self._factor_of(curvatures, redundant, memory)
             value = self._completed(state, s, curvature, factor, redundant)
         memory.lower = max(memory.lower, value)
@@ -699,7 +701,7 @@ def _column_duals(objective):
     return duals if duals.columns.size else None
 
 
-def _held(l1_point, curvature):
+def _at_ends(l1_point, curvature):
     """Where the ends hold a coefficient more than the data do: it is 0 but for less than sqrt(mu /
     curvature).
     """

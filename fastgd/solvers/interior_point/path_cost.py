@@ -31,10 +31,10 @@ def by_rows(objective):
     holds them all.
     """
     F = objective
-    return F.n_active < F.n_features and held(F).all()
+    return F.n_active < F.n_features and is_penalised(F).all()
 
 
-def held(objective):
+def is_penalised(objective):
     """Whether each coefficient has a penalty or a bound, (d,)."""
     F, term = objective, objective.term
     if not term.separable:
@@ -61,7 +61,7 @@ def path_size(objective):
     are fewer.
     """
     F = objective
-    return min(F.n_features, F.n_active) if held(F).all() else F.n_features
+    return min(F.n_features, F.n_active) if is_penalised(F).all() else F.n_features
 
 
 def central_path_applies(objective):

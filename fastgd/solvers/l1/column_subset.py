@@ -182,38 +182,38 @@ class ColumnSubset:
         Columns stay where they are once they were chosen; others are sorted behind them, in one
         reading of the rows.  That is not counted: a run that is taken up does it once more.
         """
-        held = self._sorted
-        if held is None:
-            held = Sorted.ones(self.width, self.objective.n_samples)
+        kept = self._sorted
+        if kept is None:
+            kept = Sorted.ones(self.width, self.objective.n_samples)
         wanted = chosen if self.is_all else np.arange(self.width)
-        missing = wanted[held.places[wanted] == 0]
+        missing = wanted[kept.places[wanted] == 0]
         if missing.size:
-            held = self._sort(held, missing)
-        self._sorted = held
-        return held.values, held.numbers, held.starts, np.append(held.places[chosen], 0)
+            kept = self._sort(kept, missing)
+        self._sorted = kept
+        return kept.values, kept.numbers, kept.starts, np.append(kept.places[chosen], 0)
 
-    def _sort(self, held, missing):
+    def _sort(self, kept, missing):
         """These columns behind those that are sorted."""
-        n, part, begin = self.objective.n_samples, None, held.values.size
+        n, part, begin = self.objective.n_samples, None, kept.values.size
         if self.rows.sparse:
             counts = self.counts()[missing]
         else:
             part = sp.csc_array(self.rows.part(slice(None), missing))
             counts = np.diff(part.indptr)
-        ends = held.starts[-1] + np.cumsum(counts, dtype=np.uint64)
+        ends = kept.starts[-1] + np.cumsum(counts, dtype=np.uint64)
         values, numbers = np.empty(int(ends[-1])), np.empty(int(ends[-1]), dtype=np.uint32)
-        values[:begin] = held.values
-        numbers[:begin] = held.numbers
+        values[:begin] = kept.values
+        numbers[:begin] = kept.numbers
         if part is None:
-            positions = np.append(held.starts[-1], ends[:-1])
+            positions = np.append(kept.starts[-1], ends[:-1])
             slots = self.slots(missing)
             kernels.sort_columns(self.rows, n, slots, positions, values, numbers)
         else:
             values[begin:] = part.data
             numbers[begin:] = part.indices
-        held.places[missing] = np.arange(held.starts.size - 1, held.starts.size - 1 + missing.size)
-        starts = np.append(held.starts, ends)
-        return Sorted(held.places, values, numbers, starts)
+        kept.places[missing] = np.arange(kept.starts.size - 1, kept.starts.size - 1 + missing.size)
+        starts = np.append(kept.starts, ends)
+        return Sorted(kept.places, values, numbers, starts)
 
     def counts(self):
         """Stored values of each column: a reading of the columns of the rows, kept."""

@@ -294,11 +294,11 @@ class VectorWorkingSet(Solver):
         if memory.all_columns:
             return self._all
         coef, gradient = (one[: F.n_features * k] for one in (state.point, state.gradient))
-        held = memory.working_set
-        if held is not None:
+        working_set = memory.working_set
+        if working_set is not None:
             wanted = np.unique(F.term.candidates(coef, gradient) // k)
-            if np.isin(wanted, held, assume_unique=True).all():
-                self._part = self._part or MovedColumns(F, held)
+            if np.isin(wanted, working_set, assume_unique=True).all():
+                self._part = self._part or MovedColumns(F, working_set)
                 return self._part
         memory.blocks, memory.pairs = None, []
         memory.working_set = self._largest(coef, gradient)

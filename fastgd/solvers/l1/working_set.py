@@ -271,10 +271,10 @@ class WorkingSet(Solver):
 
     def workspace(self, state):
         """What the rows are at the point, and curvatures of columns."""
-        held = [self._columns or self._all, self._all]
+        subsets = [self._columns or self._all, self._all]
         # Of other losses it is forgotten before the next step.
         constant = self.objective.loss.self_concordance == 0.0
-        known, of_all = (one.known if constant else None for one in held)
+        known, of_all = (one.known if constant else None for one in subsets)
         return {
             "rows": self._rows,
             "point": self._point,
@@ -286,8 +286,8 @@ class WorkingSet(Solver):
 
     def lengths(self, state):
         """The columns at hand, too."""
-        held = state.memory.working_set
-        width = self.objective.n_features if held is None else np.size(held)
+        working_set = state.memory.working_set
+        width = self.objective.n_features if working_set is None else np.size(working_set)
         return {**super().lengths(state), "width": width}
 
     def _restore(self, state, workspace):
@@ -295,8 +295,8 @@ class WorkingSet(Solver):
         self._rows, self._point = workspace["rows"], workspace["point"]
         self._lower = workspace["lower"]
         self.overhead_so_far = workspace["overhead_so_far"]
-        held = state.memory.working_set
-        self._columns = self._all if held is None else self._gathered(held)[0]
+        working_set = state.memory.working_set
+        self._columns = self._all if working_set is None else self._gathered(working_set)[0]
         self._columns.known, self._all.known = workspace["known"], workspace["of_all"]
 
     def advance(self, state):
@@ -522,13 +522,13 @@ class WorkingSet(Solver):
         """
         F, memory, d = self.objective, state.memory, self.objective.n_features
         coef, gradient = state.point[:d], state.gradient[:d]
-        held = memory.working_set
+        working_set = memory.working_set
         if (
-            held is not None
-            and np.isin(F.term.candidates(coef, gradient), held, assume_unique=True).all()
+            working_set is not None
+            and np.isin(F.term.candidates(coef, gradient), working_set, assume_unique=True).all()
         ):
             if self._columns is None:
-                self._columns = self._gathered(held)[0]
+                self._columns = self._gathered(working_set)[0]
             return self._columns
         ranked, n_nonzero = _ranked(F, coef, gradient)
         self._columns = self._gather(ranked, n_nonzero)

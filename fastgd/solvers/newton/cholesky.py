@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgd.certificates import corrected_dual
 from fastgd.data.chunk_sizes import ROWS
-from fastgd.linalg.bordered import HELD
+from fastgd.linalg.bordered import FROZEN_HEIGHT
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.line_search import armijo
 from fastgd.linalg.precision import EPS
@@ -144,7 +144,7 @@ class NewtonMemory:
     lower: float = -np.inf
 
 
-@shaped(_held="bool u", _curvatures="held", _spare="held")
+@shaped(_frozen="bool u", _curvatures="spare", _spare="spare")
 class Newton(Solver):
     """`solver="newton"` for few columns: a loss of one prediction, a penalty that has a gradient.
 
@@ -163,7 +163,7 @@ class Newton(Solver):
     second_order = True
     batch_sizes = ("full", "growing")
     begins_on_samples = EVERYWHERE
-    workspace_names = ("_held", "_curvatures", "_spare")
+    workspace_names = ("_frozen", "_curvatures", "_spare")
 
     @classmethod
     def refusal(cls, objective):
@@ -195,7 +195,7 @@ class Newton(Solver):
         self.matrix_cost = curvature_cost(F)
         self.matrix_with_step = _goes_with_step(F)
         self._ahead = None  # the matrix of the point that a step has led to
-        self._held = None
+        self._frozen = None
         self._curvatures = self._spare = np.empty(0)
         self._followed = None
         self._carried = None, 1.0  # a gradient of no pass, and how much more its rounding counts
@@ -215,22 +215,22 @@ class Newton(Solver):
         )
 
     def lengths(self, state):
-        """That of what is held of the rows, too."""
-        return {**super().lengths(state), "held": self._n_held}
+        """That of curvatures of the rows, too."""
+        return {**super().lengths(state), "spare": self._n_curvatures}
 
     @property
-    def _n_held(self):
-        """Of how many rows curvatures are held: of none where X is read in blocks, for they are
+    def _n_curvatures(self):
+        """Of how many rows curvatures are kept: of none where X is read in blocks, for they are
         evaluated again where a matrix is formed.
         """
         return self.objective.n_samples if self.objective.rows.in_memory else 0
 
     def _allocate(self):
-        """Arrays of what is held; a solver that waits for samples to be done has none."""
-        if self._spare.size != self._n_held:
+        """Arrays of curvatures; a solver that waits for samples to be done has none."""
+        if self._spare.size != self._n_curvatures:
             # Of a sample the other rows are never written: what memory held before must not count
             # as curvature.
-            self._curvatures, self._spare = (np.zeros(self._n_held) for _ in range(2))
+            self._curvatures, self._spare = (np.zeros(self._n_curvatures) for _ in range(2))
 
     def advance(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each
@@ -440,7 +440,7 @@ class Newton(Solver):
             diagonal_shift[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
             matrix = self._shifted(matrix, diagonal_shift)
         if F.parent is not None:
-            matrix = self._holding(matrix, self._unseen())
+            matrix = self._with_frozen(matrix, self._unseen())
         of_rows = functools.partial(self._curvatures_at, state.point, memory.curvature_floor)
         memory.factor, memory.singular = self._factored(matrix, of_rows, memory.singular)
         memory.anchor = state.point
@@ -484,11 +484,11 @@ class Newton(Solver):
         is about.
         """
         F = self.objective
-        if self._held is None:
+        if self._frozen is None:
             seen, there = (one.mean_squares for one in (F.own_moments(), F.moments()))
             rare = np.repeat(seen < SEEN * there, F.n_predictions)
-            self._held = np.append(rare, np.zeros(F.size - rare.size, np.bool_))
-        return self._held
+            self._frozen = np.append(rare, np.zeros(F.size - rare.size, np.bool_))
+        return self._frozen
 
     # What a subclass with matrices of another form has its own of.
 
@@ -502,11 +502,11 @@ class Newton(Solver):
         matrix[np.diag_indices_from(matrix)] += diagonal_shift
         return matrix
 
-    def _holding(self, matrix, held):
+    def _with_frozen(self, matrix, frozen):
         # Next to no step, whatever the gradient: of columns without any curvature, too.
-        height = HELD * (float(np.diag(matrix).max()) or 1.0)
-        matrix[held] = matrix[:, held] = 0.0
-        matrix[held, held] = height
+        height = FROZEN_HEIGHT * (float(np.diag(matrix).max()) or 1.0)
+        matrix[frozen] = matrix[:, frozen] = 0.0
+        matrix[frozen, frozen] = height
         return matrix
 
     def _factor(self, matrix):

@@ -48,8 +48,8 @@ class Elimination(Newton):
     def _shifted(self, matrix, diagonal_shift):
         return matrix.shifted(diagonal_shift)
 
-    def _holding(self, matrix, held):
-        return matrix.holding(held)
+    def _with_frozen(self, matrix, frozen):
+        return matrix.with_frozen(frozen)
 
     def _factor(self, matrix):
         return BorderedFactor(matrix)

@@ -75,7 +75,7 @@ class ProximalNewtonMemory:
     n_failed: int = 0
 
 
-@shaped(_curvatures="held", _spare="held")
+@shaped(_curvatures="spare", _spare="spare")
 class ProximalNewton(Solver):
     """`solver="newton"` for weights and bounds of each feature, and few columns.
 
@@ -151,9 +151,9 @@ class ProximalNewton(Solver):
         state.memory.floor = floor
 
     def lengths(self, state):
-        """That of what is held of the rows, too."""
+        """That of the spare arrays, too."""
         F = self.objective
-        return {**super().lengths(state), "held": F.n_samples if F.rows.in_memory else 0}
+        return {**super().lengths(state), "spare": F.n_samples if F.rows.in_memory else 0}
 
     def _evaluate_point(self, state):
         state.value, state.gradient = self.objective.smooth_and_gradient(

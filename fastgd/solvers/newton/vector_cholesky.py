@@ -90,7 +90,7 @@ class VectorNewton(Newton):
             state.done = state.done or fresh
 
     @property
-    def _n_held(self):
+    def _n_curvatures(self):
         """None: a curvature of a row would be a matrix."""
         return 0
 
@@ -98,7 +98,7 @@ class VectorNewton(Newton):
         F, memory = self.objective, state.memory
         matrix = F.curvature_matrix(state.point) if matrix is None else matrix
         if F.parent is not None:
-            matrix = self._holding(matrix, self._unseen())
+            matrix = self._with_frozen(matrix, self._unseen())
         memory.factor = Factor(hold_shifts(F, matrix))
         memory.anchor, memory.exact = state.point, True
         memory.pairs, memory.n_steps = [], 0

@@ -409,7 +409,7 @@ def row_epoch(problem, rule, step_length, order, block, iterate, rates, options)
     point, state, total, counters = iterate
     rate, intercept_rate, average_from = options.c, options.intercept_rate, options.average_from
     coef, d, n = point[:-1], point.size - 1, order.size
-    held, steps = np.empty((state.shape[0], d)), np.empty(d)
+    own, steps = np.empty((state.shape[0], d)), np.empty(d)
     update = counters[UPDATES]
     for first in range(0, n, block):
         stop = min(first + block, n)
@@ -434,14 +434,14 @@ def row_epoch(problem, rule, step_length, order, block, iterate, rates, options)
                 scale = rule.begin(int(update))
                 for s in range(state.shape[0]):
                     for k in range(start, end):
-                        held[s, k - start] = state[s, rows.column(k)]
+                        own[s, k - start] = state[s, rows.column(k)]
                 for k in range(start, end):
                     steps[k - start] = rule.step(
-                        held, k - start, derivative * rows.entry(i, k), 0.0, rate, scale
+                        own, k - start, derivative * rows.entry(i, k), 0.0, rate, scale
                     )
                 for s in range(state.shape[0]):
                     for k in range(start, end):
-                        state[s, rows.column(k)] = held[s, k - start]
+                        state[s, rows.column(k)] = own[s, k - start]
                 for k in range(start, end):
                     j = rows.column(k)
                     coef[j] -= rates[j] * steps[k - start]
