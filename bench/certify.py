@@ -64,7 +64,7 @@ KINDS = (
     "crash",
     "stray warning",
 )
-ROUNDED = (
+MAX_ROUNDING = (
     1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
 )
 # So many in a thousand are allowed; of the others none.
@@ -336,7 +336,7 @@ def _of_optimum(problem, one, fits, truth, measured):
     unknown = bool(np.isnan([claim, excess]).any())
     false = unknown or excess > 1.01 * claim * truth.unit + rounding
     if one.claims["bound_kind_"] == "proof" and false:
-        small = excess <= ROUNDED * truth.unit
+        small = excess <= MAX_ROUNDING * truth.unit
         found.append(Finding("false by rounding" if small else "false proof", one, measured))
     else:
         found += _silent(one, tol, measured)

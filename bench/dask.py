@@ -20,7 +20,7 @@ ROWS, COLUMNS, BLOCKS = 400_000, 50, 16
 SMALLER = 4  # a fit to so many times fewer rows tells what does not depend on them
 WORKERS = 1, 2
 RIVALS = "newton", "lbfgs", "admm"
-ENOUGH = 20.0  # seconds of a rival after which no smaller tol is tried, and no fit repeated
+ENOUGH_SECONDS = 20.0  # seconds of a rival after which no smaller tol is tried, and no fit repeated
 
 # What the table of other sizes assumes beside what was measured here.
 BANDWIDTH = 1.25e9  # bytes a second of the client's network, 10 Gbit/s, and of each worker's
@@ -160,17 +160,17 @@ def _rivals(X, y, model, rows, rounds):
                 seconds = _least_seconds(lambda rival=rival: rival.fit(X, y), rounds)
             at = _objective(X, y, np.ravel(rival.coef_), float(np.ravel(rival.intercept_)[0]), rows)
             found[f"{solver}, tol={tol:g}"] = seconds, at / best - 1.0
-            if seconds > ENOUGH or at / best - 1.0 < 1e-4:
+            if seconds > ENOUGH_SECONDS or at / best - 1.0 < 1e-4:
                 break
     return found
 
 
 def _least_seconds(fit, rounds):
     """Of so many warm fits, as fastgd's are: the first does not count. No more of them once they
-    have taken `ENOUGH` seconds.
+    have taken `ENOUGH_SECONDS` seconds.
     """
     seconds = []
-    while len(seconds) < 2 or (len(seconds) <= rounds and sum(seconds) < ENOUGH):
+    while len(seconds) < 2 or (len(seconds) <= rounds and sum(seconds) < ENOUGH_SECONDS):
         begin = time.perf_counter()
         fit()
         seconds.append(time.perf_counter() - begin)

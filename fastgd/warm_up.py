@@ -11,7 +11,8 @@ LOSSES = ("log_loss", "squared_error", "hinge", "huber", "poisson")
 FORMATS = ("dense", "csr")
 DTYPES = ("float64", "float32")
 # Rows of the tables: so many classes need few, a batch grows from some thousands on.
-FEW, MANY = 60, 20_000
+FEW_ROWS = 60
+MANY_ROWS = 20_000
 
 
 def warmup(losses=LOSSES, formats=FORMATS, dtypes=("float64",), verbose=True):
@@ -80,22 +81,22 @@ def fits(loss, form, dtype):
     plain = cls(loss, tol=1e-6, max_iter=50)
     lasso = cls(loss, penalty="l1", alpha=1e-3, max_iter=50)
     growing = cls(loss, batch_size="growing", max_iter=50)
-    X = np.random.default_rng(0).standard_normal((MANY, 3)).astype(dtype)
+    X = np.random.default_rng(0).standard_normal((MANY_ROWS, 3)).astype(dtype)
     y = np.where(X[:, 0] + X[:, 1] * X[:, 2] > 0, 1, 0)
     if not (classification or Loss.named(loss).target_domain.contains(0.0)):
         y = y + 1  # amounts
-    few = _as(form, X[:FEW])
-    yield lambda X, y: plain.fit(X, y).predict(X), few, y[:FEW]
-    yield lasso.fit, few, y[:FEW]
+    few = _as(form, X[:FEW_ROWS])
+    yield lambda X, y: plain.fit(X, y).predict(X), few, y[:FEW_ROWS]
+    yield lasso.fit, few, y[:FEW_ROWS]
     chunk: dict[str, Any] = {"classes": [0, 1]} if classification else {}
-    yield lambda X, y: cls(loss).partial_fit(X, y, **chunk), few, y[:FEW]
+    yield lambda X, y: cls(loss).partial_fit(X, y, **chunk), few, y[:FEW_ROWS]
     # Losses that are not smooth have no batch that grows.
     if Loss.named(loss).smooth:
         yield growing.fit, _as(form, X), y
     if loss == "log_loss":
-        yield plain.fit, few, np.arange(FEW) % 3
+        yield plain.fit, few, np.arange(FEW_ROWS) % 3
     if form == "dense":
-        columns = FEW_VALUES // MANY + 1
+        columns = FEW_VALUES // MANY_ROWS + 1
         wide = np.asfortranarray(np.tile(X[:, :1], columns))
         yield plain.fit, wide, y
         # Some fits need products, too: for a proof next to the optimum.

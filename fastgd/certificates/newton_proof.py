@@ -51,7 +51,7 @@ from fastgd.objective.subset import reweighted
 MAX_DOUBT = 0.1
 # A rough r that is too large by less than this is mended by the next Newton step, which brings the
 # decrement down more.
-HOPELESS = 100.0
+ROUGH_REACH = 100.0
 # Rows whose derivatives are together less than this share of the bound that is asked for are left
 # out where no proof holds: without that 10 of 440 fits by lbfgs, nesterov, saga and others had
 # ended without one (log loss and Poisson, half of them on raw, far or heavy columns); 0.7 is as
@@ -64,11 +64,12 @@ HINTED = 12.0
 # After so many times its passes a proof is tried although it does not seem likely: the factor may
 # be of a point far away.  5 takes 0.4 % more passes, never 0.1 % less.
 OVERDUE = 20.0
-# With r lambda up to NEAR a bound is within 23 % of half the squared decrement, the least that it
-# can be at a point, and no more than CLOSE times the square; beyond, a better r is looked for and
-# a better point.  A NEAR of 0 takes 0.1 % more passes, a CLOSE of 0.5 or of 1 0.5 %.
-NEAR = 0.5
-CLOSE = 0.6
+# With r lambda up to NEAR_RADIUS a bound is within 23 % of half the squared decrement, the least
+# that it can be at a point, and no more than TIGHT_SHARE times the square; beyond, a better r is
+# looked for and a better point.  A NEAR_RADIUS of 0 takes 0.1 % more passes, a TIGHT_SHARE of 0.5
+# or of 1 0.5 %.
+NEAR_RADIUS = 0.5
+TIGHT_SHARE = 0.6
 # F - F* may be less than half the squared decrement, but not less than this share of the square up
 # to r lambda = 49 (Bach, 2010): for a bound below that the run goes on instead, which 93 of 440
 # fits did with 16 % fewer passes.
@@ -259,8 +260,8 @@ class NewtonProof:
             self._run.measured, self._run.reach = factor, self._rough_reach(factor) * wider
         moved = 0.0 if v is anchor else factor.norm(v - anchor) * wider
         bound = stretched_bound(decrement, self._run.reach, moved)
-        likely = np.exp(min(moved, 50.0)) * CLOSE * decrement**2 <= target_gap
-        far = self._run.reach * max(decrement, moved) > HOPELESS
+        likely = np.exp(min(moved, 50.0)) * TIGHT_SHARE * decrement**2 <= target_gap
+        far = self._run.reach * max(decrement, moved) > ROUGH_REACH
         if bound > target_gap and likely and far and self._measuring_pays(factor):
             self._run.reach = self._longest(factor) * wider
             bound = stretched_bound(decrement, self._run.reach, moved)
@@ -349,7 +350,7 @@ class NewtonProof:
             if F.l2 > 0.0 and not F.fit_intercept
             else np.inf
         )
-        if reach * decrement > NEAR:
+        if reach * decrement > NEAR_RADIUS:
             reach = concordance * longest_row(F, self._run.factor)
         bound = (
             Bound(decrement_bound(decrement, reach) + least, "proof")
@@ -360,7 +361,7 @@ class NewtonProof:
         # bound from here is never below half the square of the decrement: with 0.6 of it there is
         # little to win, and where 0.02 of it would not do the run goes on instead.
         hopeless = 0.0 < target_gap < OUT_OF_REACH * decrement**2
-        settled = bound.value <= max(target_gap, CLOSE * decrement**2)
+        settled = bound.value <= max(target_gap, TIGHT_SHARE * decrement**2)
         if hopeless or target_gap == np.inf or settled or not F.term.smooth:
             return bound
         return min(bound, self._proof_from_elsewhere(v, value, gradient, reach, unsure))

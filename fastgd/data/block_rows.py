@@ -37,7 +37,7 @@ MAX_BLOCK = 1 << 26
 GIVEN_BACK = 1 << 25
 # Mean squares are rounded by a few units in the last place, and by less than these 4,500: what is
 # left of the variance of a column far from 0 has no other digits.
-ROUNDED = 1e-12
+MEAN_SQUARE_ROUNDING = 1e-12
 
 
 def memory_of(given):
@@ -309,7 +309,7 @@ def _norms_from(centers, means, mean_squares, n_rows):
     """Root of the sum of squares of each column as distances from these numbers, or more: by the
     moments of the columns as they are stored.
     """
-    around = mean_squares * (1.0 + ROUNDED) - means**2 + (means - centers) ** 2
+    around = mean_squares * (1.0 + MEAN_SQUARE_ROUNDING) - means**2 + (means - centers) ** 2
     return np.sqrt(n_rows * np.where(centers == 0.0, mean_squares, around))
 
 

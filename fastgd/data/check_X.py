@@ -17,7 +17,7 @@ from fastgd.runtime.blas import one_blas_thread
 
 # Up to so many values BLAS takes longer to wake its threads than to add up their squares: 5 ms of
 # processor time for 17,000.
-FEW = 1_000_000
+FEW_VALUES = 1_000_000
 # What has to be an array in a sparse matrix of each format.
 COMPRESSED = ("data", "indices", "indptr")
 # A column whose greatest |x| is below this, times the root of the number of rows, has a mean square
@@ -77,7 +77,7 @@ def as_rows(X, *, name="X", checked=False, in_place=False, columns=None):
     (2, 2)
     """
     rows = _csr_rows(X, name, not checked) if sp.issparse(X) else _dense_rows(X, name, in_place)
-    few = one_blas_thread() if rows.stored() <= FEW else contextlib.nullcontext()
+    few = one_blas_thread() if rows.stored() <= FEW_VALUES else contextlib.nullcontext()
     with np.errstate(all="ignore"), few:
         if not np.isfinite(rows.sum_of_squares()):
             refuse_not_finite(rows.matrix() if rows.sparse else rows.values, name, columns)

@@ -25,7 +25,7 @@ MAX_TARGET = 1e3
 # Distances from there, in this order, between which the derivative of a convex loss never falls.
 ALONG = (-30.0, -10.0, -3.0, -1.3, -0.4, 0.3, 1.1, 4.0, 12.0, 40.0)
 # A fall of the derivative by such a share of its largest value is rounding.
-NOTHING = 1e-9
+ROUNDING_SHARE = 1e-9
 # What rounding may add to a curvature by differences, relative to the largest derivative at most as
 # far away; and to one by a formula with terms as large as the largest curvature there.
 OF_DERIVATIVES = 1e-8
@@ -68,7 +68,7 @@ def try_shape(loss, targets, n_predictions):
             ]
             for t in places:
                 _refuse_other_curvature(loss, t, target)
-            nothing = NOTHING * np.max(np.abs(derivatives))
+            nothing = ROUNDING_SHARE * np.max(np.abs(derivatives))
             for (t, derivative), (u, after) in pairwise(zip(places, derivatives, strict=True)):
                 if derivative - after > APPROXIMATE * (abs(derivative) + abs(after)) + nothing:
                     raise ValueError(
@@ -224,7 +224,7 @@ def _refuse_negative(penalty, at, j):
     """
     for place in (at, penalty.prox(at, j, np.float64(RATES[-1]))):
         value = penalty.value(place, j)
-        if value < -NOTHING:
+        if value < -ROUNDING_SHARE:
             raise ValueError(
                 f"{type(penalty).__name__}.value gives {value:.6g} for coefficient {place:g}, "
                 f"j = {j}; a penalty must be at least 0, so that F is at least the infimum of the "

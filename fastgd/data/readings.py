@@ -28,7 +28,7 @@ ROUNDING = np.uint64(13)
 MAX_OFF = LINE * (LINE + 1) // 2  # the sum of the factors
 # Numbers that are summed at once, in the cache: 1 MB.
 AT_ONCE = 16 * LINE
-NOTHING = np.empty(0, np.uint64)
+NO_SUMS = np.empty(0, np.uint64)
 
 
 class Seen(NamedTuple):
@@ -71,16 +71,16 @@ def seen_of(values):
     (True, True)
     """
     if values is None:
-        return Seen("none", 0, NOTHING)
+        return Seen("none", 0, NO_SUMS)
     values = np.asarray(values)
     if values.dtype.kind not in "fiub":
         text = "\0".join(map(str, values.ravel().tolist())).encode()
         found = hashlib.blake2b(text, digest_size=16).digest()
-        return Seen("labels", values.size, NOTHING, found)
+        return Seen("labels", values.size, NO_SUMS, found)
     dtype = np.dtype(np.float32 if values.dtype == np.float32 else np.float64)
     values = np.ascontiguousarray(values, dtype=dtype).reshape(-1)
     sums = [_sums(values[first : first + AT_ONCE]) for first in range(0, values.size, AT_ONCE)]
-    return Seen(dtype.name, values.size, np.concatenate(sums) if sums else NOTHING)
+    return Seen(dtype.name, values.size, np.concatenate(sums) if sums else NO_SUMS)
 
 
 def _sums(values):

@@ -26,7 +26,7 @@ FEW_COLUMNS = 4
 PLACES = 32
 # A dot product of over 10,000 numbers has BLAS wake its threads, which takes 22 ms where others
 # use the processors; by one thread 60,000 squares take 26 us, and so many as these 0.5 ms.
-ALONE = 1 << 20
+MAX_ONE_THREAD = 1 << 20
 
 
 class Rows(Component, family=True):
@@ -148,7 +148,7 @@ class Rows(Component, family=True):
     def sum_of_squares(self: Any):
         """Of all values, in their precision."""
         values = self.values
-        if values.size <= ALONE:
+        if values.size <= MAX_ONE_THREAD:
             axes = "ij"[: values.ndim]
             return float(np.einsum(f"{axes},{axes}->", values, values))
         return float(np.vdot(values, values))

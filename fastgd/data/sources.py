@@ -459,7 +459,7 @@ def _references(get, holder, key):
 
 
 # To what only its holder has.
-ALONE = _references(operator.getitem, (np.empty(1),), 0)
+REFERENCES_OF_ONE_HOLDER = _references(operator.getitem, (np.empty(1),), 0)
 
 
 def _is_ours(block):
@@ -477,7 +477,7 @@ def _has_alone(get, holder, key):
     """Whether only its holder has an array, and only that the one of which it is a view, which is
     not much larger.
     """
-    if _references(get, holder, key) > ALONE:
+    if _references(get, holder, key) > REFERENCES_OF_ONE_HOLDER:
         return False
     array = get(holder, key)
     if type(array.base) is np.ndarray:

@@ -8,7 +8,7 @@ from fastgd.objective.objective import Objective
 
 # The null model leaves nothing where it leaves so little of what is usual: targets that are 4e-7 of
 # themselves from its means. A value that cancels is wrong by 1e-16 times its terms.
-NOTHING = 1e-13
+MIN_NULL_SHARE = 1e-13
 
 
 def is_deviance(loss):
@@ -52,7 +52,7 @@ def explained(loss, y, scores, sample_weight=None, offset=None):
     with np.errstate(over="ignore"):
         shift, null = null_model(F)
         own, null = F.value(table.ravel()) - loss.infimum, null - loss.infimum
-        if null > NOTHING * _usual(F, shift) and not _has_no_least(F):
+        if null > MIN_NULL_SHARE * _usual(F, shift) and not _has_no_least(F):
             return float(1.0 - own / null)
     return 1.0 if own <= 0.0 else 0.0
 

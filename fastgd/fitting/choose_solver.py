@@ -19,20 +19,20 @@ NEEDS_MEMORY = "reads single rows in any order and needs X in memory"
 # close, what is chosen takes 1.094 and 1.089 times the better one on two halves, at most 2.9 times;
 # by the least alone 1.080 and 1.122, at most 32 times (dense rows of 784 columns to 1e-2: past
 # gradients were told 25 passes and took 62, matrices 27).
-CLOSE = 1.3
+SURE_MARGIN = 1.3
 # One that takes over where a plan has failed is on a hard problem, where a sure forecast is right
 # and others are not: of elastic nets with fewer rows than columns, Huber and squared losses with
 # insensitivity, dual ascent was told 35 to 600 passes and took 120 to 13,600.  So a sure one goes
 # first up to so many times what the other tells.  Over the passes that 48 such fits, and 48 others,
 # took while the interior point method was told too few iterations: 1.03 and 0.94; without this rule
 # 1.27 and 1.20.
-SURE = 4.0
+SURE_TAKEOVER_MARGIN = 4.0
 # A forecast beyond so many passes that is not sure says that nothing is known to get there: those
 # whose need nobody can tell come first, and no other plan gives way to it.  (Squared hinges of raw
 # columns up to 1e7 beside one-hot ones, fewer rows than columns: dual ascent was told 4e8 passes,
 # Newton steps among past gradients 2e11, and 1,000 iterations of the first left F at the null
 # model; accelerated descent proves 1e-3 in 152 passes.)
-HOPELESS = 1e4
+HOPELESS_PASSES = 1e4
 
 
 def batch_sizes():
@@ -154,9 +154,11 @@ def takeovers(objective, tol):
 
 
 def _order_of_takeover(pair):
-    """Those whose need is known by what they tell, sure ones up to `SURE` times that of others."""
+    """Those whose need is known by their forecasts, sure ones up to `SURE_TAKEOVER_MARGIN` times
+    that of others.
+    """
     _, told = pair
-    return is_unknown(told), told.passes / (SURE if told.sure else 1.0)
+    return is_unknown(told), told.passes / (SURE_TAKEOVER_MARGIN if told.sure else 1.0)
 
 
 def _rank(objective, forecast):
@@ -168,7 +170,7 @@ def _is_hopeless(objective, forecast):
     """Whether others are better whose need nobody can tell, which prove what is left of smooth
     losses alone.
     """
-    return objective.loss_smooth and not forecast.sure and forecast.passes > HOPELESS
+    return objective.loss_smooth and not forecast.sure and forecast.passes > HOPELESS_PASSES
 
 
 def is_unknown(forecast):
@@ -202,5 +204,5 @@ def _least(open_to, objective, tol, told=None):
             found, least = solver, forecast
         if forecast.sure and _rank(objective, forecast) < _rank(objective, surest[1]):
             surest = solver, forecast
-    close = surest[1].last == least.last and surest[1].passes <= CLOSE * least.passes
+    close = surest[1].last == least.last and surest[1].passes <= SURE_MARGIN * least.passes
     return surest if close and not least.sure else (found, least)

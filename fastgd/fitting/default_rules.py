@@ -16,8 +16,8 @@ from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
 from fastgd.objective.distances import gap_scale_at
 
-# A forecast of the plan that would follow counts so many times where it is not sure: see `SURE` of
-# `fastgd.fitting.choose_solver`.
+# A forecast of the plan that would follow counts so many times where it is not sure: see
+# `SURE_TAKEOVER_MARGIN` of `fastgd.fitting.choose_solver`.
 DOUBTED = 3.0
 
 

@@ -14,7 +14,7 @@ DIVERGED = 1e10
 DOUBLED = 2.0
 NO_SLOWER = 0.75
 # F0 is rounding where it is no more than so many times what it may be wrong by.
-ROUNDED = 100.0
+MAX_ROUNDINGS = 100.0
 
 
 def reference(objective):
@@ -90,7 +90,7 @@ def null_model_is_rounding(objective):
     F, value = objective, abs(objective.null_value)
     with np.errstate(all="ignore"):
         rounding = value_rounding(F, null_point(F, F.null_intercept), value, np.inf)
-    return not value > ROUNDED * rounding
+    return not value > MAX_ROUNDINGS * rounding
 
 
 def how_to_lower(objective):

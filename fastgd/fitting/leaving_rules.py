@@ -71,8 +71,8 @@ class Overdue(LeavingRule):
 
     The pace is the rate at which the bound came closer, as a geometric series, since the last check
     with half as many passes. Whatever it promises, `MAX_TIMES` times what the two plans are said to
-    take are enough; where it promises more than `HOPELESS` times the other plan, that forecast is
-    not waited for once `TRIED` of what the other one takes is spent.
+    take are enough; where it promises more than `HOPELESS_TIMES` times the other plan, that
+    forecast is not waited for once `TRIED` of what the other one takes is spent.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Overdue(LeavingRule):
     """
 
     MAX_TIMES = 8.0
-    HOPELESS = 2.0
+    HOPELESS_TIMES = 2.0
     TRIED = 0.25
     # Iterations tell of a pace only if they are looked at.
     first_check = 4
@@ -107,7 +107,7 @@ class Overdue(LeavingRule):
         if spent > min(self.forecast, other):
             return StopReason.PLATEAU if remaining > other else None
         tried = spent > self.TRIED * other
-        hopeless = tried and self.HOPELESS * other < remaining < np.inf
+        hopeless = tried and self.HOPELESS_TIMES * other < remaining < np.inf
         return StopReason.PLATEAU if hopeless else None
 
     def to_go(self, history):
@@ -146,11 +146,12 @@ class Outpaced(LeavingRule):
 
     # Where noise alone comes down in so many epochs, these updates have eight times as many of
     # their own: 426 and 569 rows of 30 columns are proved to be within 1 % after 32 to 128 of them.
-    FEW, OWN = 32, 256
+    FEW_NOISE_EPOCHS = 32
+    MIN_OWN_EPOCHS = 256
 
     def __init__(self, other, noise, most):
         self.other, self.noise, self.most = other, noise, most
-        self.least = self.OWN if noise <= self.FEW else 0
+        self.least = self.MIN_OWN_EPOCHS if noise <= self.FEW_NOISE_EPOCHS else 0
 
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""

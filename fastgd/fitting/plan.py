@@ -34,13 +34,13 @@ from fastgd.solvers.stochastic.laplace import Laplace
 
 # With no more iterations than these a look at each row brings more than Newton's method: by the
 # interior point method, and elsewhere from so many rows on.
-FEW_ON_PATH = 5
-FEW = 3
+FEW_PATH_ITERATIONS = 5
+FEW_ITERATIONS = 3
 ENOUGH_ROWS = 1000
 # From so many columns, and from such a share of the rows' mean square as penalty on, rates fall as
 # 1 / (alpha t).
 MANY_COLUMNS = 1024
-STRONG = 3e-5
+STRONG_PENALTY = 3e-5
 
 
 # Solvers of other libraries, and what they are here.
@@ -394,7 +394,7 @@ def _one_look(F, *reasons):
         and F.l2 > 0.0
     ):
         share = F.l2 / float(F.moments().mean_norm2 or np.inf)
-        if share >= STRONG:
+        if share >= STRONG_PENALTY:
             strong = (
                 f"the penalty is strong, {share:.1g} of the rows' mean square, so rates fall as 1 "
                 "/ (alpha t)"
@@ -421,10 +421,10 @@ def _too_few(F, solver, most_iterations):
         return False
     if not F.loss_smooth:
         own = not solver.rule_name
-        return most_iterations <= FEW_ON_PATH and own and _interior_point(F)
+        return most_iterations <= FEW_PATH_ITERATIONS and own and _interior_point(F)
     return (
         solver.second_order
-        and most_iterations <= FEW
+        and most_iterations <= FEW_ITERATIONS
         and F.n_active >= ENOUGH_ROWS
         and F.loss.self_concordance != 0.0
     )

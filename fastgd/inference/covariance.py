@@ -47,7 +47,7 @@ READINGS = ("counts", "precision")
 SINGULAR = 1e-13
 # A solver ends within so many roundings of the gradient: least squares of residuals that are 0 had
 # a step of 3 of them, which is 10 standard errors.
-ROUNDED = 10.0
+ROUNDINGS_AT_END = 10.0
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def from_optimum(objective, v, step, matrix):
     value, gradient = F.value_and_gradient(v)
     rounding = gradient_rounding(F, value, prediction_size(F, v))
     sizes = np.repeat(column_sizes(F), F.n_predictions)
-    moves = np.abs(step @ gradient) - ROUNDED * rounding * (np.abs(step) @ sizes)
+    moves = np.abs(step @ gradient) - ROUNDINGS_AT_END * rounding * (np.abs(step) @ sizes)
     errors = np.sqrt(np.diag(matrix))
     shares = np.divide(moves, errors, where=errors > 0.0, out=np.zeros(errors.size))
     return max(float(shares.max()), 0.0)

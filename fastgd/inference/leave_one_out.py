@@ -50,9 +50,9 @@ MAX_STEPS = 30
 # What a step promises, of F, where the last one was.
 SOLVED = 1e-10
 # A row that is all that holds a coefficient: 1 - c h is 0 but for rounding.
-ALONE = 1e-10
+DETERMINED_BY_ROW = 1e-10
 # What is smaller than the greatest eigenvalue by this factor is rounding.
-ROUNDED = 1e-14
+EIGENVALUE_ROUNDING = 1e-14
 WIDEST = 10_000
 
 
@@ -93,7 +93,7 @@ def leave_one_out(objective, coef, intercept, total):
             rows, spectrum = exact, found
     gradient = total * F.value_and_gradient(v)[1]
     moves, left = _moves(F, rows, spectrum, coef, left_over, gradient)
-    alone = left <= ALONE
+    alone = left <= DETERMINED_BY_ROW
     if F.loss.convex and alone.any():
         raise ValueError(
             f"row {int(np.argmin(left))} cannot be left out: a coefficient is determined by it "
@@ -143,7 +143,7 @@ class _Spectrum(NamedTuple):
         """Whether A + strength D is positive definite, beyond rounding."""
         least = float((self.values + strength * self.pulls).min())
         whole = self.vectors.shape[0] == self.vectors.shape[1]
-        return whole and least > ROUNDED * float(np.abs(self.values).max())
+        return whole and least > EIGENVALUE_ROUNDING * float(np.abs(self.values).max())
 
 
 def _both_diagonal(A, D, total):
@@ -154,7 +154,7 @@ def _both_diagonal(A, D, total):
     diagonal = np.diag(H)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
     own, basis = scipy.linalg.eigh(H * np.outer(scale, scale), driver="evd")
-    keep = own > ROUNDED * own.max(initial=0.0)
+    keep = own > EIGENVALUE_ROUNDING * own.max(initial=0.0)
     basis = scale[:, None] * basis[:, keep] / np.sqrt(own[keep])
     pulls, turn = np.linalg.eigh(basis.T @ D @ basis)  # SciPy's takes no matrix of no columns
     pulls = np.maximum(pulls, 0.0)
@@ -182,7 +182,7 @@ def _moves(objective, rows, spectrum, coef, left_over, gradient):
             centre @ vectors
         )
         inverses = values + left_over[here, None] * pulls
-        regular = inverses > ROUNDED * most
+        regular = inverses > EIGENVALUE_ROUNDING * most
         inverses = np.divide(1.0, inverses, where=regular, out=np.zeros(inverses.shape))
         leverage = (turned**2 * inverses).sum(axis=1) + alone
         solved = turned * inverses

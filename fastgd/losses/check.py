@@ -26,7 +26,7 @@ from fastgd.runtime.jit import kernel
 # Predictions at which log losses reach their infima.
 EXTREME_PREDICTIONS = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])
 
-UNKNOWN = (
+NO_INFIMUM = (
     "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class "
     "where it holds"
 )
@@ -150,7 +150,7 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
     for finding in findings:
         told.setdefault(finding.text, finding)  # what a method raises, each check that calls it
     return LossReport(
-        repr(loss), tuple(checks), tuple(told.values()), () if declared else (UNKNOWN,)
+        repr(loss), tuple(checks), tuple(told.values()), () if declared else (NO_INFIMUM,)
     )
 
 

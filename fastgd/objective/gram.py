@@ -13,7 +13,7 @@ from fastgd.linalg.symmetric import mirror
 from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import loops
-from fastgd.objective.kernels import NOTHING
+from fastgd.objective.kernels import NO_ARRAY
 
 # The fewest rows in a buffer that BLAS multiplies by itself: with 1,500 columns a matrix takes 0.55
 # of the time with 256 that it takes with 64, with 784 0.8 (least squares 0.53 and 0.63), with 300
@@ -42,7 +42,7 @@ def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_l
     of column j.
     """
     if loops(rows, row_length):
-        kernels.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, NOTHING)
+        kernels.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, NO_ARRAY)
         return
     columns = _columns_of(slots)
     for b in range(first, last):

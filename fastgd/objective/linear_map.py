@@ -9,7 +9,7 @@ from fastgd.objective import kernels
 from fastgd.objective.blocks import MAX_BLOCKS, coarser, cut
 from fastgd.objective.cost_model import DERIVATIVES, VALUE
 from fastgd.objective.gram import chunks, merged
-from fastgd.objective.kernels import NOTHING, evaluate
+from fastgd.objective.kernels import NO_ARRAY, evaluate
 from fastgd.runtime.threads import map_ranges
 
 # Stored values from which on a single product is worth a kernel: NumPy takes 2 to 10 ms for them on
@@ -129,7 +129,7 @@ class LinearMap:
 
     def loss(self, predictions, intercept):
         """Mean loss at these predictions, without derivatives."""
-        return self.fill(predictions, intercept, NOTHING, NOTHING)
+        return self.fill(predictions, intercept, NO_ARRAY, NO_ARRAY)
 
     def fill(self, predictions, intercept, derivatives, curvatures, floor=0.0):
         """Mean loss; weight * derivative and weight * curvature of each row go into the arrays.

@@ -31,7 +31,7 @@ MANY_COLUMNS = 2**18
 # lie in 421 to 447 directions.
 FREEDOM_ROWS = 128
 # Below this share of the mean square a variance is rounding of the difference.
-ROUNDED = 1e-12
+VARIANCE_ROUNDING = 1e-12
 
 
 def column_scales(objective):
@@ -121,7 +121,7 @@ def _standard_spectrum(objective):
     n_rows = sample.shape[0]
     means = np.asarray(sample.mean(axis=0)).ravel() if F.fit_intercept else np.zeros(d)
     squares = np.asarray((sample * sample).mean(axis=0)).ravel()
-    variances = variances_of(means, squares, ROUNDED)
+    variances = variances_of(means, squares, VARIANCE_ROUNDING)
     ridge = F.l2 / curvature_unit(F)
     lengths = np.sqrt(variances + ridge)
     transposed = sample.T  # a matrix to be made, of compressed rows

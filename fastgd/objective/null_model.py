@@ -23,7 +23,7 @@ MAX_TIES = 3
 # apart.
 NO_GAIN = 1e-24
 # A loss that falls to this share of what it may have had is taken to fall for ever.
-ENOUGH = 1e-14
+ENDLESS_FALL = 1e-14
 # Newton's steps down an exponential are 1 long, however far it is: after so many in a row that do
 # not halve each is twice as long as the one before.
 MAX_ALIKE = 8
@@ -298,7 +298,7 @@ def lowest(sums, size, infimum, start=0.0, usual=np.inf):
     reach = 1.0
     # Where every target is the same class the loss falls for ever.
     known = infimum > -np.inf
-    enough = infimum + ENOUGH * (min(value, usual) - infimum) if known else -np.inf
+    enough = infimum + ENDLESS_FALL * (min(value, usual) - infimum) if known else -np.inf
     ties = alike = 0
     last = 0.0
     # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a

@@ -21,7 +21,7 @@ from fastgd.data.targets import as_samples, refuse_tiny_targets
 from fastgd.losses.base import find_loss
 from fastgd.objective.blocks import NARROW, chunk_length, count_nonzeros, cut
 from fastgd.objective.gram import assemble, gram_sum
-from fastgd.objective.kernels import NOTHING
+from fastgd.objective.kernels import NO_ARRAY
 from fastgd.objective.measured import measured_once
 from fastgd.objective.meter import Meter
 from fastgd.objective.moment_sums import (
@@ -481,7 +481,7 @@ class Objective:
         product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
         return product
 
-    def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
+    def loss_and_gradient(self, v, curvatures=NO_ARRAY, floor=0.0, alone=False):
         """Mean loss, without the penalty, and its gradient at `v`: one pass.
 
         Parameters
@@ -502,7 +502,7 @@ class Objective:
         found = self.sum_over_parts(_loss_and_gradient, *arguments, rows=(curvatures,))
         return float(found[0]) / self.n_active, None if alone else self._mean(found[1])
 
-    def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
+    def smooth_and_gradient(self, v, curvatures=NO_ARRAY, floor=0.0):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient:
         one pass.
 

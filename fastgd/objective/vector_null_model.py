@@ -9,7 +9,7 @@ from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective import kernels
-from fastgd.objective.null_model import ENOUGH, TIED, lowest
+from fastgd.objective.null_model import ENDLESS_FALL, TIED, lowest
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
 MAX_STEPS = 100
@@ -87,7 +87,9 @@ def _newton_steps(sums, infimum, start, usual):
     """Shifts where Newton steps from `start` or zeros end, and what `sums` are there."""
     shifts = np.zeros(sums.n_predictions) if start is None else start
     value, derivatives, matrix = sums.at(shifts)
-    enough = infimum + ENOUGH * (min(value, usual) - infimum) if infimum > -np.inf else -np.inf
+    enough = (
+        infimum + ENDLESS_FALL * (min(value, usual) - infimum) if infimum > -np.inf else -np.inf
+    )
     for _ in range(MAX_STEPS):
         step = -_solve(matrix, derivatives)
         derivative, size = float(derivatives @ step), float(np.abs(derivatives).max())

@@ -18,7 +18,7 @@ from fastgd.runtime.component import python_only
 MAX_DENSE = 2000
 # What is below 0 by this share of the largest eigenvalue is rounding, and so is what two halves
 # differ by.
-ROUNDED = 1e-10
+ROUNDING_SHARE = 1e-10
 # Lanczos steps, which end with 1 % of an eigenvalue, tell its sign beyond so many roundings.
 CLEARLY = 100.0
 
@@ -115,10 +115,10 @@ def _checked(P2):
     # In units in which the diagonal is 1: what is small beside the largest entry counts, too.
     scaled = with_ones(matrix)[0]
     off = abs(scaled - scaled.T)
-    if off.nnz and off.max() > ROUNDED:
+    if off.nnz and off.max() > ROUNDING_SHARE:
         off = abs(matrix - matrix.T).max()
         raise ValueError(f"P2 must be symmetric, it differs from its transpose by {off:g}")
-    below = max(ROUNDED, EPS * matrix.shape[0]) * np.sqrt(matrix.shape[0])
+    below = max(ROUNDING_SHARE, EPS * matrix.shape[0]) * np.sqrt(matrix.shape[0])
     if matrix.shape[0] > MAX_DENSE:
         if not (_dominates(scaled) or _dominates(matrix) or _is_definite(scaled, below)):
             raise ValueError(f"P2 must be positive semi-definite, it has {_lowest(matrix)}")
@@ -139,7 +139,7 @@ def _dominates(matrix):
     """
     diagonal = matrix.diagonal()
     beside = abs(matrix).sum(axis=1) - np.abs(diagonal)
-    return bool((diagonal - beside >= -ROUNDED * diagonal).all())
+    return bool((diagonal - beside >= -ROUNDING_SHARE * diagonal).all())
 
 
 def _is_definite(matrix, shift):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 # Taken for the machine's where it does not tell.
-UNKNOWN = 1 << 30
+ASSUMED_MEMORY = 1 << 30
 
 
 def free_memory(root=Path("/")):
@@ -36,7 +36,7 @@ def _of_machine(root):
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):
-        return 4 * UNKNOWN
+        return 4 * ASSUMED_MEMORY
 
 
 # Of either version of control groups: the folder, the files of limit and use, and what of the use

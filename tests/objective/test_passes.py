@@ -13,7 +13,7 @@ from fastgd.losses.each_target import EachTarget
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective import kernels
 from fastgd.objective.gram import ALL, add_gram
-from fastgd.objective.kernels import NOTHING
+from fastgd.objective.kernels import NO_ARRAY
 from fastgd.objective.objective import Objective
 from fastgd.runtime.jit import STRICT
 from support.components import ToyMultiSquared, ToySoftmax
@@ -47,7 +47,7 @@ def whole(cuts):
     return np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size)
 
 
-def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4, curvatures=NOTHING):
+def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4, curvatures=NO_ARRAY):
     totals, gradients = np.zeros(cuts.size - 1), np.zeros((cuts.size - 1, point.size))
     where = *whole(cuts), 0, totals.size, chunk
     kernels.loss_and_gradient(
@@ -80,7 +80,7 @@ def curvature_matrix(rows, labels, loss, point, cuts):
         np.zeros(labels.size()),
     )
     loss_and_gradient(rows, labels, loss, point, cuts, curvatures=curvatures)
-    kernels.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices, NOTHING)
+    kernels.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices, NO_ARRAY)
     lower = np.tril(matrices.sum(axis=0))
     return lower + np.tril(lower, -1).T
 
@@ -138,7 +138,7 @@ def test_a_range_of_blocks_leaves_the_others_alone():
     for first, last in ((2, 3), (0, 2)):  # as two threads would
         where = *whole(cuts), first, last, 4
         kernels.loss_and_gradient(
-            rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, NOTHING, 0.0
+            rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, NO_ARRAY, 0.0
         )
     np.testing.assert_array_equal(totals, expected[0])
     np.testing.assert_array_equal(gradients, expected[1])
@@ -316,8 +316,8 @@ def test_compiled_passes_are_the_python_they_were_written_in():
         )
         kernels.loss_and_gradient(*data, *where, 4, *compiled[:3], 1.0)
         kernels.loss_and_gradient.py_func(*data, *where, 4, *plain[:3], 1.0)
-        kernels.gram(rows, ALL, plain[2], *where, compiled[3], NOTHING)
-        kernels.gram.py_func(rows, ALL, plain[2], *where, plain[3], NOTHING)
+        kernels.gram(rows, ALL, plain[2], *where, compiled[3], NO_ARRAY)
+        kernels.gram.py_func(rows, ALL, plain[2], *where, plain[3], NO_ARRAY)
         for a, b in zip(compiled, plain, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
 

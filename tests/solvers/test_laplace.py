@@ -43,7 +43,7 @@ def twin(X, y, alpha, chunks):
 
 def test_it_is_a_minimum_beside_a_quadratic(monkeypatch):
     monkeypatch.setattr(laplace, "STEPS", 50)
-    monkeypatch.setattr(laplace, "ENOUGH", 0.0)
+    monkeypatch.setattr(laplace, "MIN_FALL", 0.0)
     rng = np.random.default_rng(1)
     X = rng.standard_normal((90, 3))
     y = rng.poisson(np.exp(X @ [0.4, -0.2, 0.1])).astype(float)

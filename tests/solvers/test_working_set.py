@@ -28,8 +28,7 @@ from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.penalties.term import ElasticTerm
 from fastgd.solvers.dual.sdca import Sdca
-from fastgd.solvers.l1 import column_subset as held
-from fastgd.solvers.l1 import kernels
+from fastgd.solvers.l1 import column_subset, kernels
 from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.proximal_newton import ENTRY, RowValues, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet, null_gradient
@@ -484,10 +483,10 @@ def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, mon
     monkeypatch.setattr(sets, "SHARE_OF_COEF", 0.0)
     monkeypatch.setattr(sets, "MIN_COLUMNS", 4)
     if "wide" in room:
-        monkeypatch.setattr(held, "WIDEST_MATRIX", 12)
+        monkeypatch.setattr(column_subset, "WIDEST_MATRIX", 12)
         monkeypatch.setattr(sets, "WIDEST_MATRIX", 12)
     if "sparse" in room:
-        monkeypatch.setattr(held, "NUMBERS_PER_ENTRY", 0.0)
+        monkeypatch.setattr(column_subset, "NUMBERS_PER_ENTRY", 0.0)
     solver = WorkingSet(F)
     result = proved(solver, tol=1e-6, max_iter=400)
     assert solver._columns.is_all is ("itself" in room)
@@ -683,9 +682,9 @@ def test_what_steps_take_beside_passes_is_counted_and_taken_up():
 
 
 def test_visits_to_columns_are_counted(monkeypatch):
-    monkeypatch.setattr(held, "FEW", 0)
-    monkeypatch.setattr(held, "NUMBERS_PER_ENTRY", 0)
-    monkeypatch.setattr(held, "NUMBERS_PER_ENTRY_FAR", 0)
+    monkeypatch.setattr(column_subset, "FEW_COLUMNS", 0)
+    monkeypatch.setattr(column_subset, "NUMBERS_PER_ENTRY", 0)
+    monkeypatch.setattr(column_subset, "NUMBERS_PER_ENTRY_FAR", 0)
     visited = []
     epoch = kernels.column_epoch
 

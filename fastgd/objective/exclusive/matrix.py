@@ -18,7 +18,7 @@ from fastgd.objective.gram import MAX_MATRICES
 from fastgd.objective.measured import measured_once
 
 # Units that a row's norm is rounded by, of the square of what it is made of.
-ROUNDED = 16.0
+NORM_ROUNDINGS = 16.0
 # Exclusive columns that are asked how many others they meet, and their rows: 2 ms.
 MAX_SAMPLED = 64
 ROWS_SAMPLED = 30_000
@@ -101,7 +101,7 @@ class BorderedCurvature:
             factor.matrix().joined(reciprocals + squares, np.maximum(np.diag(inverse), 0.0))
         )
         terms = float(F.largest() @ lengths[: F.n_features]) + float(lengths[F.n_features :].sum())
-        return float(np.sqrt(norms.max() + ROUNDED * EPS * terms**2))
+        return float(np.sqrt(norms.max() + NORM_ROUNDINGS * EPS * terms**2))
 
     def _cuts(self, starts):
         """Where blocks of the order begin, of which group, and the room for what each may find.

@@ -33,7 +33,7 @@ ROUNDING = 1e-14
 # where its ends differ by so many units in the last place, of no less than MIN_MAGNITUDE.
 WIDE = 64.0
 MAX_BRACKET = 1e300
-CLOSE = 8.0 * 2.0**-52
+CLOSED_WIDTH = 8.0 * 2.0**-52
 MIN_MAGNITUDE = 1e-200
 
 
@@ -89,11 +89,11 @@ def smooth_step(loss, prediction, target, dual, rate):
             return -derivative, z, value, abs(value) + abs(derivative) * (abs(z) + abs(target))
         z -= excess / (1.0 + rate * curvature)
         if slow or not low < z < high:
-            if high - low <= 2.0 * CLOSE * max(abs(low), abs(high)):
+            if high - low <= 2.0 * CLOSED_WIDTH * max(abs(low), abs(high)):
                 return between_tangents(loss, prediction, target, dual, rate, low, high)
             least, most = (
-                low + CLOSE * max(abs(low), MIN_MAGNITUDE),
-                high - CLOSE * max(abs(high), MIN_MAGNITUDE),
+                low + CLOSED_WIDTH * max(abs(low), MIN_MAGNITUDE),
+                high - CLOSED_WIDTH * max(abs(high), MIN_MAGNITUDE),
             )
             if not slow and most <= z <= high:
                 z = most
@@ -197,7 +197,7 @@ def nonsmooth_step(loss, prediction, target, dual, rate):
         loss_z, derivative_z = loss.value(z, target), loss.derivative(z, target)
         far = abs(value_a) + abs(value_b) + abs(derivative * (b - a))
         if loss_z - value <= ROUNDING * far:
-            margin = max(ROUNDING * far / abs(derivative_a - derivative_b), CLOSE * abs(z))
+            margin = max(ROUNDING * far / abs(derivative_a - derivative_b), CLOSED_WIDTH * abs(z))
             if (
                 nearer
                 or far <= MAX_DISTANCE_OF_TANGENT * (loss_z + abs(derivative * z))
@@ -222,7 +222,7 @@ def nonsmooth_step(loss, prediction, target, dual, rate):
                 b, derivative_b, value_b = near_b, derivative_near, value_near
             continue
         width = abs(b - a)
-        if width <= 2.0 * CLOSE * max(abs(a), abs(b)):
+        if width <= 2.0 * CLOSED_WIDTH * max(abs(a), abs(b)):
             z = 0.5 * (a + b)
             derivative, found = (prediction - z) / rate - dual, True
             break

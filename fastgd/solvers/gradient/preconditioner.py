@@ -17,7 +17,7 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import eigenpairs, scaled_eigenpairs
 from fastgd.objective.distances import curvature_unit
-from fastgd.objective.moments import ROUNDED, column_variances
+from fastgd.objective.moments import VARIANCE_ROUNDING, column_variances
 
 # A curvature matrix costs about as many passes as a row has values, and each iteration d^2
 # operations on top.
@@ -57,7 +57,9 @@ class Coordinates:
         means = objective.moments().means
         centers = means if objective.fit_intercept else np.zeros(objective.n_features)
         curvature = curvature_unit(objective)
-        scales = np.sqrt(curvature * column_variances(objective, least=ROUNDED) + objective.l2)
+        scales = np.sqrt(
+            curvature * column_variances(objective, least=VARIANCE_ROUNDING) + objective.l2
+        )
         scales[scales == 0.0] = 1.0
         if not (objective.elastic or objective.term.smooth):
             # Powers of two divide out again exactly: a coefficient on its bound, or where else a

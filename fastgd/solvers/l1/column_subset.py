@@ -22,7 +22,7 @@ NUMBERS_PER_ENTRY = 4
 # Far from the optimum a matrix serves for one step, of which a part is enough; one of so few
 # columns costs nothing.
 NUMBERS_PER_ENTRY_FAR = 0.25
-FEW = 100
+FEW_COLUMNS = 100
 # Each block of rows has a matrix of its own: two blocks where it may be large.
 MATRIX_BLOCKS = 4
 NO_ROWS = np.empty(0, dtype=np.int64)
@@ -166,7 +166,7 @@ class ColumnSubset:
         are not 0 have no matrix.
         """
         size = chosen.size
-        numbers = NUMBERS_PER_ENTRY_FAR if far and size > FEW else NUMBERS_PER_ENTRY
+        numbers = NUMBERS_PER_ENTRY_FAR if far and size > FEW_COLUMNS else NUMBERS_PER_ENTRY
         if size > WIDEST_MATRIX and not self.is_all:
             return True
         if not self.rows.sparse or size**2 <= numbers * self.objective.n_samples:

@@ -56,11 +56,11 @@ PATIENCE = 25
 MAX_PAIRS = 20
 # Coordinate descent on columns is for more of them than this, and for sets whose coefficients have
 # no more than so many times the values of X.
-FEW = 100
+FEW_COLUMNS = 100
 MAX_ENTRIES = 4.0
 # Intercepts are balanced, which takes a third of a step's time on small data, from this share of l1
 # on: proofs do not come before.
-CLOSE = 0.1
+BALANCED_FROM = 0.1
 # Curvature that is added after a step that was cut, in units of the loss's.
 RAISED_DAMPING = 1e-3
 MAX_IDLE = 3
@@ -368,7 +368,7 @@ class VectorWorkingSet(Solver):
             memory.n_apart += 1
         if F.loss.shift_invariant and F.fit_intercept:
             step[part.n_coef :] -= step[part.n_coef :].mean()
-        after, share = part.search(point, gradient, rows, step, left <= CLOSE * F.l1)
+        after, share = part.search(point, gradient, rows, step, left <= BALANCED_FROM * F.l1)
         low = memory.damping <= RAISED_DAMPING
         raised = max(10.0 * memory.damping, RAISED_DAMPING)
         memory.damping = raised if share < 1.0 else (0.0 if low else 0.1 * memory.damping)
@@ -473,7 +473,7 @@ class MovedColumns:
     def is_swept(self, chosen):
         """Whether coordinate descent goes over the columns themselves, not over matrices."""
         F = self.objective
-        if not F.rows.sparse or self.n_columns <= FEW or not has_root(F.loss):
+        if not F.rows.sparse or self.n_columns <= FEW_COLUMNS or not has_root(F.loss):
             return False
         entries = float(self.columns.counts()[chosen // F.n_predictions].sum())
         return entries <= MAX_ENTRIES * self.stored

@@ -51,17 +51,17 @@ from fastgd.solvers.l1.proximal_newton import (
 MIN_COLUMNS = 200
 GROWTH = 2.0
 NEAR = 0.5
-# Steps on columns themselves are rough until one of them has brought F down by less than CLOSE
-# times tol, within these ends.  Rough ones move up to FAR_GROWTH times as many columns as are
-# nonzero, by coordinate descent that ends early.  The others solve the model, over columns with
-# |gradient| above NEARLY l1 too, until no derivative changes by more than a share of l1: what tol
-# allows, or TIGHT times what F fell by, or than AT_ONCE times the violation, for the next model is
-# another.  The dual point of such a model is what a proof is made from.  Processor seconds to a
-# certified 1e-4 beside LIBLINEAR's to a true one, geometric mean over code, generated text and
-# uniform columns at 0.03 to 0.001 of the greatest alpha: CLOSE 3, 10, 30: 0.93, 0.89, 0.97; NEARLY
-# 0.5, 0.7, 0.9: 0.96, 0.89, 0.92; rough steps that ended by violations, and proofs by the duality
-# gap: 1.11.  To a certified 0.1, FAREST 0.01 and 0.002: 0.64 and 0.61.
-CLOSE = 10.0
+# Steps on columns themselves are rough until one of them has brought F down by less than
+# ROUGH_TIMES_TOL times tol, within these ends.  Rough ones move up to FAR_GROWTH times as many
+# columns as are nonzero, by coordinate descent that ends early.  The others solve the model, over
+# columns with |gradient| above NEARLY l1 too, until no derivative changes by more than a share of
+# l1: what tol allows, or TIGHT times what F fell by, or than AT_ONCE times the violation, for the
+# next model is another.  The dual point of such a model is what a proof is made from.  Processor
+# seconds to a certified 1e-4 beside LIBLINEAR's to a true one, geometric mean over code, generated
+# text and uniform columns at 0.03 to 0.001 of the greatest alpha: ROUGH_TIMES_TOL 3, 10, 30: 0.93,
+# 0.89, 0.97; NEARLY 0.5, 0.7, 0.9: 0.96, 0.89, 0.92; rough steps that ended by violations, and
+# proofs by the duality gap: 1.11.  To a certified 0.1, FAREST 0.01 and 0.002: 0.64 and 0.61.
+ROUGH_TIMES_TOL = 10.0
 CLOSEST = 1e-5
 FAREST = 2e-3
 NEARLY = 0.7
@@ -98,7 +98,7 @@ ROWS_PER_COLUMN = 40
 POOR = 0.2
 # A violation that may be rounding of the mean derivative is none, if it is below this share of l1:
 # where no column enters the model steps on it took half of the run, 4 passes of 8.
-NOTHING = 1e-6
+NEGLIGIBLE_VIOLATION = 1e-6
 # Damping, in units of the loss's curvature: none for losses whose curvature is known to change
 # slowly, until a step is cut; others may have none at all where they are linear.
 FIRST_DAMPING = 1e-2
@@ -396,7 +396,7 @@ class WorkingSet(Solver):
             kept_columns = memory.matrix[0]
         # That of an intercept at its best.
         size = float(np.abs(rows.derivatives).sum()) / F.n_active
-        nothing = min(ROUNDING * EPS * size, NOTHING * F.l1)
+        nothing = min(ROUNDING * EPS * size, NEGLIGIBLE_VIOLATION * F.l1)
         while steps < (1 if columns.is_all else MAX_STEPS) and left > nothing:
             model = self._model(columns, u, gradient, left, fall, memory)
             if model.kept_columns is None and self._may_keep(columns, model):
@@ -464,7 +464,7 @@ class WorkingSet(Solver):
         curvature or not.  F fell by the share `fall` in the last one.
         """
         F = self.objective
-        far = fall > np.clip(CLOSE * self.tol, CLOSEST, FAREST) and columns.rows.sparse
+        far = fall > np.clip(ROUGH_TIMES_TOL * self.tol, CLOSEST, FAREST) and columns.rows.sparse
         chosen = F.term.candidates(u, gradient, NEAR if memory.correlated else 1.0)
         n_nonzero = int(np.count_nonzero(u))
         swept = columns.are_swept(chosen, far, n_nonzero)

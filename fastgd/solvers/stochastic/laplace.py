@@ -48,7 +48,7 @@ STEPS = 3
 FALLING = 1.0
 RISING = 2.0
 # No more steps where F falls by less than this share.
-ENOUGH = 1e-4
+MIN_FALL = 1e-4
 # And none that is halved to less than this share of what it may be.
 SHORTEST = 1e-4
 # With more unknowns a factor takes longer than the epoch of 1,000 rows.
@@ -133,7 +133,7 @@ class Laplace(Solver):
             least = SHORTEST * length
             while length >= least and not whole(v - length * step) <= value - 0.1 * length * gain:
                 length *= 0.5
-            if length < least or not gain > ENOUGH * gap_scale_at(F, value):
+            if length < least or not gain > MIN_FALL * gap_scale_at(F, value):
                 break
             state.point, state.rate = v - length * step, length
             value = whole(state.point)

@@ -28,7 +28,7 @@ from fastgd.solvers.stochastic.kernels import (
 )
 
 # With fewer of the columns than one in so many known not to be 0, a model is made of these alone.
-FEW = 8
+NARROW_FACTOR = 8
 # Shares of touched columns are of the last so many rows: what one more changes is 8 units in the
 # last place of single precision.
 MAX_COUNTED = 2.0**20
@@ -364,7 +364,7 @@ class Stochastic(Solver):
         F, averaged = self.objective, memory.counters[AVERAGED]
         if averaged == 0.0:
             return state.point
-        if memory.known is None or FEW * memory.known.size > F.n_features:
+        if memory.known is None or NARROW_FACTOR * memory.known.size > F.n_features:
             return F.allowed(memory.iterate_sum.ravel()[: F.size] / averaged)
         found = np.zeros(memory.iterate_sum.shape)  # pages that nobody writes to are not made
         for here in (memory.known, slice(F.n_features, None)):
@@ -440,7 +440,7 @@ class Stochastic(Solver):
         Of four million columns all are gone over in 4 ms, and copied in 15.
         """
         d = self.objective.n_features
-        if memory.known is not None and FEW * memory.known.size <= d:
+        if memory.known is not None and NARROW_FACTOR * memory.known.size <= d:
             return memory.known
         size = d * self.objective.n_predictions
         moving = (point[:size] != 0.0) | (memory.iterate_sum.ravel()[:size] != 0.0)
