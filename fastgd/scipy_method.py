@@ -157,8 +157,8 @@ def gradient_descent(
         raise ValueError(f"maxiter must be an integer of at least 0, got {maxiter!r}")
     if not (callback is None or callable(callback)):
         raise ValueError(f"callback must be a callable or None, got {callback!r}")
-    compass = _Compass(find_rule(rule, momentum))
-    rates = _as_rates(learning_rate, compass.rule, eta0, power_t)
+    directions = _Directions(find_rule(rule, momentum))
+    rates = _as_rates(learning_rate, directions.rule, eta0, power_t)
     problem = _Problem(fun, jac, args if isinstance(args, tuple) else (args,))
     x = as_floats(x0, "x0").flatten()
     if x.size == 0 or not np.isfinite(x).all():
@@ -167,7 +167,7 @@ def gradient_descent(
     # warnings are.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return _descend(
-            problem, problem.start(x), compass, rates, gtol, maxiter, _as_listener(callback)
+            problem, problem.start(x), directions, rates, gtol, maxiter, _as_listener(callback)
         )
 
 
@@ -179,7 +179,7 @@ class _Point(NamedTuple):
     gradient: np.ndarray
 
 
-def _descend(problem, here, compass, rates, gtol, maxiter, listen):
+def _descend(problem, here, directions, rates, gtol, maxiter, listen):
     """The four steps: start (`here`), gradient, update, stop."""
     start = here.value
     best = here
@@ -196,7 +196,7 @@ def _descend(problem, here, compass, rates, gtol, maxiter, listen):
             )
             return _result(problem, best, iteration, _MAXITER, text)
         iteration += 1
-        moved = rates.move(problem, here, compass, iteration)
+        moved = rates.move(problem, here, directions, iteration)
         if moved is None:
             text = (
                 "no step lowers the objective: it is at its rounding error, or not smooth, or "
@@ -311,15 +311,15 @@ class _Problem:
         return gradient
 
 
-class _Compass:
-    """Where a rule points: its update at a rate of 1, with its memory."""
+class _Directions:
+    """The directions of a rule: its updates at a rate of 1, with its memory."""
 
     def __init__(self, rule):
         self.rule = rule
         self.age = 0
         self.state = np.empty((0, 0))
 
-    def direction(self, gradient):
+    def next(self, gradient):
         """Take one step of the rule."""
         if self.age == 0:
             self.state = np.zeros((self.rule.slots, gradient.size))
@@ -344,8 +344,8 @@ class _FixedRates:
         self.eta0, self.power = eta0, power
         self.advice = f'lower eta0 (now {eta0:g}) or use learning_rate="auto"'
 
-    def move(self, problem, here, compass, iteration):
-        x = here.x - self.eta0 / iteration**self.power * compass.direction(here.gradient)
+    def move(self, problem, here, directions, iteration):
+        x = here.x - self.eta0 / iteration**self.power * directions.next(here.gradient)
         return x, problem.value(x)
 
 
@@ -370,17 +370,17 @@ class _SearchedRates:
             return 1.0 / np.abs(direction).max()
         return 2.0 * self.rate if self.recent else self.rate
 
-    def move(self, problem, here, compass, iteration):
+    def move(self, problem, here, directions, iteration):
         if self._stalls(here):
             return None
-        direction = compass.direction(here.gradient)
-        if not here.gradient @ direction > 0.0 and compass.remembers():
-            compass.forget()
-            direction = compass.direction(here.gradient)
+        direction = directions.next(here.gradient)
+        if not here.gradient @ direction > 0.0 and directions.remembers():
+            directions.forget()
+            direction = directions.next(here.gradient)
         moved = self._halve(problem, here, direction)
-        if moved is None and compass.remembers():
-            compass.forget()
-            moved = self._halve(problem, here, compass.direction(here.gradient))
+        if moved is None and directions.remembers():
+            directions.forget()
+            moved = self._halve(problem, here, directions.next(here.gradient))
         return moved
 
     def _stalls(self, here):

@@ -427,8 +427,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             self._held_out(*validation)
 
     def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
-        """Predictions before any link; for two classes those of the second, less those of the first
-        where a loss of all classes has both.
+        """Predictions before any link.  For two classes: the score of the second, less that of the
+        first if the loss gives one for each.
 
         Parameters
         ----------

@@ -294,7 +294,9 @@ class Reports(BaseEstimator):
 
     @staticmethod
     def _clusters(clusters, active, n_samples):
-        """Labels of the rows; rows without weight are in no cluster that has no other ones."""
+        """Labels of the rows.  Rows of weight 0 get the label of the first active row, so that
+        they are no cluster of their own.
+        """
         if clusters is None:
             raise ValueError("covariance='cluster' needs clusters=, a label for each row")
         clusters = np.asarray(clusters)

@@ -14,24 +14,24 @@ READ = {
     "elsewhere": ("sums",),
 }
 NEEDS_MEMORY = "reads single rows in any order and needs X in memory"
-# A solver whose forecast is sure is taken where it is told at most so many times the least. Of 169
+# A solver whose forecast is sure is taken where it is at most so many times the least. Of 169
 # fits to random problems with fewer columns than rows, where such a solver and another one are
 # close, what is chosen takes 1.094 and 1.089 times the better one on two halves, at most 2.9 times;
 # by the least alone 1.080 and 1.122, at most 32 times (dense rows of 784 columns to 1e-2: past
-# gradients were told 25 passes and took 62, matrices 27).
+# gradients were forecast 25 passes and took 62, matrices 27).
 SURE_MARGIN = 1.3
 # One that takes over where a plan has failed is on a hard problem, where a sure forecast is right
 # and others are not: of elastic nets with fewer rows than columns, Huber and squared losses with
-# insensitivity, dual ascent was told 35 to 600 passes and took 120 to 13,600.  So a sure one goes
-# first up to so many times what the other tells.  Over the passes that 48 such fits, and 48 others,
-# took while the interior point method was told too few iterations: 1.03 and 0.94; without this rule
-# 1.27 and 1.20.
+# insensitivity, dual ascent was forecast 35 to 600 passes and took 120 to 13,600.  So a sure one
+# goes first up to so many times the other's forecast.  Over the passes that 48 such fits, and 48
+# others, took while the interior point method was forecast too few iterations: 1.03 and 0.94;
+# without this rule 1.27 and 1.20.
 SURE_TAKEOVER_MARGIN = 4.0
 # A forecast beyond so many passes that is not sure says that nothing is known to get there: those
 # whose need nobody can tell come first, and no other plan gives way to it.  (Squared hinges of raw
-# columns up to 1e7 beside one-hot ones, fewer rows than columns: dual ascent was told 4e8 passes,
-# Newton steps among past gradients 2e11, and 1,000 iterations of the first left F at the null
-# model; accelerated descent proves 1e-3 in 152 passes.)
+# columns up to 1e7 beside one-hot ones, fewer rows than columns: dual ascent was forecast 4e8
+# passes, Newton steps among past gradients 2e11, and 1,000 iterations of the first left F at the
+# null model; accelerated descent proves 1e-3 in 152 passes.)
 HOPELESS_PASSES = 1e4
 
 
@@ -90,12 +90,12 @@ def of_name(name, objective, tol, form=None):
     fitting = [one for one in all_of_them if form is None or one.form == form]
     open_to = [one for one in fitting if refusal(one, objective) is None]
     if not open_to:
-        raise ValueError(f"solver={name!r} {_told(fitting, objective)}")
+        raise ValueError(f"solver={name!r} {_refusal_of_all(fitting, objective)}")
     # A forecast may read rows.
     return open_to[0] if len(open_to) == 1 else _least(open_to, objective, tol)[0]
 
 
-def _told(fitting, objective):
+def _refusal_of_all(fitting, objective):
     """Why all forms of a solver refuse an objective, and what to use: that X is not in memory where
     a form has nothing else against it.
     """
@@ -103,12 +103,14 @@ def _told(fitting, objective):
     if None in reasons:
         others = ", ".join(map(repr, takers_of(objective))) or "solver='auto'"
         return f"{NEEDS_MEMORY}; from blocks use {others}"
-    reason = min(reasons, key=_last_to_tell)
+    reason = min(reasons, key=_rank_of_refusal)
     return str(reason) if "use " in str(reason) else f"{reason}; use solver='auto'"
 
 
-def _last_to_tell(reason):
-    """Of the refusals of several forms, in their order, the least of these is told."""
+def _rank_of_refusal(reason):
+    """Sort key of refusals, the smallest reported first: `TooLarge` is -1, `OtherPredictions` 1 and
+    all others 0.
+    """
     return isinstance(reason, OtherPredictions) - isinstance(reason, TooLarge)
 
 
@@ -126,43 +128,44 @@ def cheapest(objective, tol, batch="auto"):
 
 
 def compared(objective, tol, batch="auto"):
-    """(solver, forecast, forecasts): `cheapest`, and what all of them tell, ((name, passes), ...),
-    the least first.
+    """(solver, forecast, forecasts): `cheapest`, and the forecasts of all of them, ((name, passes),
+    ...), the least first.
 
-    Others that are above the least anyway are told roughly, for rows are not read for them.
+    Others that are above the least anyway are forecast roughly, for rows are not read for them.
     """
     open_to = [
         one
         for one in solvers.REGISTRY
         if (batch == "auto" or batch in one.batch_sizes) and refusal(one, objective) is None
     ]
-    told: list[tuple[float, str]] = []
-    solver, forecast = _least(open_to, objective, tol, told)
-    return solver, forecast, tuple((name, passes) for passes, name in sorted(told))
+    forecasts: list[tuple[float, str]] = []
+    solver, forecast = _least(open_to, objective, tol, forecasts)
+    return solver, forecast, tuple((name, passes) for passes, name in sorted(forecasts))
 
 
 def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
-    each other: by what they tell; then those whose need is unknown.  Hopeless ones are left out
+    each other: by their forecasts; then those whose need is unknown.  Hopeless ones are left out
     where there are others.
     """
     open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
-    told = [(one, one.forecast(objective, tol)) for one in open_to]
-    told = [(one, forecast) for one, forecast in told if forecast.passes < np.inf]
-    hopeful = [pair for pair in told if not _is_hopeless(objective, pair[1])]
-    return sorted(hopeful or told, key=_order_of_takeover)
+    pairs = [(one, one.forecast(objective, tol)) for one in open_to]
+    pairs = [(one, forecast) for one, forecast in pairs if forecast.passes < np.inf]
+    hopeful = [pair for pair in pairs if not _is_hopeless(objective, pair[1])]
+    return sorted(hopeful or pairs, key=_order_of_takeover)
 
 
 def _order_of_takeover(pair):
     """Those whose need is known by their forecasts, sure ones up to `SURE_TAKEOVER_MARGIN` times
     that of others.
     """
-    _, told = pair
-    return is_unknown(told), told.passes / (SURE_TAKEOVER_MARGIN if told.sure else 1.0)
+    _, forecast = pair
+    margin = SURE_TAKEOVER_MARGIN if forecast.sure else 1.0
+    return is_unknown(forecast), forecast.passes / margin
 
 
 def _rank(objective, forecast):
-    """The order in which solvers are chosen, by what they tell."""
+    """The order in which solvers are chosen."""
     return forecast.last or _is_hopeless(objective, forecast), forecast.passes
 
 
@@ -186,9 +189,9 @@ def is_open(name, form, objective):
     )
 
 
-def _least(open_to, objective, tol, told=None):
-    """(solver, forecast) of the least forecast; the first of equal ones, and where none is chosen
-    by itself; a sure one where it is close.  (passes, name) of each is added to `told`.
+def _least(open_to, objective, tol, forecasts=None):
+    """(solver, forecast) of the lowest forecast: ties go to the first, and a sure one within
+    `SURE_MARGIN` of it wins.  Appends (passes, name) of each to `forecasts`.
     """
     found, least = open_to[0], Forecast(np.inf, last=True)
     surest = found, least
@@ -197,9 +200,9 @@ def _least(open_to, objective, tol, told=None):
         forecast = solver.forecast(objective, tol, cutoff)
         if not forecast.passes < np.inf:
             continue
-        if told is not None:
+        if forecasts is not None:
             name = f"{solver.rule_name or solver.name} {solver.form}".rstrip()
-            told.append((float(forecast.passes), name))
+            forecasts.append((float(forecast.passes), name))
         if _rank(objective, forecast) < _rank(objective, least):
             found, least = solver, forecast
         if forecast.sure and _rank(objective, forecast) < _rank(objective, surest[1]):

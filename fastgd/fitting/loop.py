@@ -1,5 +1,5 @@
-"""The loop: start, gradient, update, stop?  Here a run gets its history and ending; what runs
-solvers without (chunks of rows, and solvers that run others within an iteration) has neither.
+"""The loop: start, gradient, update, stop?  Only runs in this loop have a history and a reason to
+end; solvers that run within another solver, or on chunks of rows, have neither.
 
 state = solver.start(point)
 until a stopping rule holds:

@@ -1,6 +1,4 @@
-"""Who looks on while a fit runs: told about iterations and checks, between kernels and never from
-one.
-"""
+"""Observers of a fit: told about iterations and checks, between kernels and never from one."""
 
 import numpy as np
 

@@ -283,11 +283,11 @@ def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
     """
     known = set(map(_name, tried))
     abandoned, least = _cheapest_abandoned_plan(tried, to_go) if automatic else (None, np.inf)
-    for solver, told in _after(tried[-1], takeovers(F, tol)):
+    for solver, forecast in _after(tried[-1], takeovers(F, tol)):
         name = solver.rule_name or solver.name
-        if (name, solver.form) in known or not (automatic or _follows_a_name(solver, told, F)):
+        if (name, solver.form) in known or not (automatic or _follows_a_name(solver, forecast, F)):
             continue
-        if is_unknown(told) and least < told.passes:
+        if is_unknown(forecast) and least < forecast.passes:
             break
         rule = Rule.named(name)() if solver.rule_name else None
         along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
@@ -322,21 +322,21 @@ def _name(plan):
     return plan.solver, plan.form
 
 
-def _follows_a_name(solver, told, F):
+def _follows_a_name(solver, forecast, F):
     """Whether a solver may take over from one that was named: the interior point method, and for
     non-smooth losses what is expected to get there.
     """
     if F.loss_smooth:
         return solver.form == INTERIOR_POINT
-    return bool(solver.rule_name) or not told.last
+    return bool(solver.rule_name) or not forecast.last
 
 
-def _after(plan, told):
+def _after(plan, takers):
     """Those that may follow a plan: all of them, but after an update rule only what comes later."""
     if plan.solver in batch_sizes():
-        return told
-    rules = [solver.rule_name for solver, _ in told]
-    return told[rules.index(plan.solver) + 1 :] if plan.solver in rules else []
+        return takers
+    rules = [solver.rule_name for solver, _ in takers]
+    return takers[rules.index(plan.solver) + 1 :] if plan.solver in rules else []
 
 
 def forecast_of_plan(plan, F, tol):

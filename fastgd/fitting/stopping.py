@@ -28,7 +28,7 @@ class StopReason(enum.Enum):
 
 
 class LoopRule:
-    """What the loop asks of a rule beside what users' rules say, which have these answers.
+    """Attributes that the loop reads of a rule; a user's rule inherits these defaults.
 
     Attributes
     ----------

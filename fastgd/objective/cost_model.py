@@ -163,8 +163,8 @@ PYTHON = Cost(
     "ns an iteration",
     "What an iteration of the loop takes beside the rows: gradient descent on 50 rows.",
 )
-# Declared where it is read, below this room: handing a range to a thread takes 30 us, and may take
-# 0.3 of what the range does.
+# Declared where it is read, in a package above this one: handing a range to a thread takes 30 us,
+# and may take 0.3 of what the range does.
 RANGE_OF_A_THREAD = Cost(
     MIN_PER_THREAD,
     "stored values",

@@ -83,8 +83,8 @@ class Component:
     call; `abstract=True` makes a class between family and components, which need not define every
     required method and is not found by name.
 
-    What a class declares of its formulas, as `infimum`, a class that replaces one of these does not
-    inherit: it declares its own, or nothing is known.
+    Facts such as `infimum` are not inherited by a class that overrides a method they describe;
+    declare them again, or nothing is known.
 
     A class that lacks a required method, whose methods take other parameters than the family's, or
     that has a number without a type is a TypeError when it is made; a field that is not what its

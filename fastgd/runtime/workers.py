@@ -93,7 +93,7 @@ class Worker:
         self._numbers = np.zeros(24, np.int64)
         self._posted = 0, IDLE
         self._asleep = self._ended = False
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         # Compiled here, not by the thread while the caller goes on: compilers set aside the
         # process's warnings, and a warning of the caller's was lost meanwhile.
         watch(self._numbers, POSTED, 0, DONE, 0, 0, 0)
@@ -108,7 +108,7 @@ class Worker:
         if self._asleep:
             self._asleep = False
             _keep_apart(self._thread.native_id)
-            self._bell.put(None)
+            self._wakeup.put(None)
 
     def wait(self):
         """Return once the thread makes no call of the job; nobody else may have calls of it to
@@ -133,7 +133,7 @@ class Worker:
             while watch(self._numbers, DONE, seen, POSTED, seen, LOOKS, SETTLE) == seen:
                 self._asleep = True
                 if self._numbers[POSTED] == seen:
-                    self._bell.get()
+                    self._wakeup.get()
             seen, job = self._posted
             self._numbers[BEGUN] = seen
             job.work(job.calls.pop)

@@ -59,7 +59,7 @@ class Progress(NamedTuple):
     inverse_root : ndarray or None
         T with T T' about the inverse of the curvature: tells when a proof is worth trying.
     doubt : float or None
-        What F at the answer may be wrong by where it does not come from X; None where it does.
+        A bound on the error of F at the answer if F was not computed from X; None if it was.
     on_all_rows : bool
         Whether the state belongs to all rows; if not, nothing else is told.
     done : bool
@@ -99,10 +99,10 @@ class Forecast(NamedTuple):
     reason : str
         Why that is little, in the words of a plan.
     last : bool
-        Whether others come first, however many passes they take: there for when they stall.
+        Whether it ranks after all others whatever `passes` is: used only where they stall.
     sure : bool
-        Whether it is mostly the cost of matrices, which are few whatever the data are: of two that
-        are close this one goes first.
+        Whether it is mostly the cost of matrices, which are few whatever the data are; a sure one
+        is preferred within a margin of the best.
     """
 
     passes: float
@@ -292,8 +292,8 @@ class Solver:
         "" where the forecast is the cost of matrices, which takes two or three times that at most;
         others may take a hundred times theirs.
     outlives_rows : bool
-        Whether what it remembers beside value and gradient goes on with other rows, as the
-        velocity of an update rule does.
+        Whether its memory, apart from value and gradient, stays valid for other rows, such as the
+        velocity of an update rule.
     workspace_names : tuple of str
         Attributes that hold more than what the solver was made from, for `workspace` and `restore`.
         What its arrays are, `fastgd.runtime.array_shapes.shaped` says.

@@ -1,4 +1,4 @@
-"""Components as users wrote them before the package had rooms: their sources run unchanged."""
+"""Components as users wrote them before its modules were packages: their sources run unchanged."""
 
 import importlib.util
 

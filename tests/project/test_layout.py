@@ -1,4 +1,4 @@
-"""The house as `fastgd/README.md` describes it: each file has its line, no room imports upwards."""
+"""The tree is what `fastgd/README.md` describes: files have their lines, no import goes upwards."""
 
 import ast
 import re
@@ -12,15 +12,15 @@ pytestmark = pytest.mark.skipif(not PLAN.is_file(), reason="tests of the source 
 FLOORS, FILES_AT_THE_TOP = 12, 10
 
 
-def rooms():
+def packages():
     """Rooms in the order of the table, from the ground up: folders, and files at the top."""
-    table = PLAN.read_text(encoding="utf-8").split("| room |")[1].split("\n\n")[0]
+    table = PLAN.read_text(encoding="utf-8").split("| package |")[1].split("\n\n")[0]
     return re.findall(r"^\| `([a-z_]+(?:/|\.py))`", table, re.MULTILINE)
 
 
 def described():
     """Files that have a line in the plan, as paths below the package."""
-    files = {name for name in rooms() if name.endswith(".py")}
+    files = {name for name in packages() if name.endswith(".py")}
     for section in PLAN.read_text(encoding="utf-8").split("\n### ")[1:]:
         folder = re.match(r"`([a-z0-9_/]+/)`", section)
         lines = section.split("\n## ")[0].splitlines()
@@ -63,16 +63,16 @@ def imports():
     return arrows
 
 
-def room_of(module):
+def package_of(module):
     return module.split(".")[0]
 
 
-def room_imports():
-    """{room: rooms that its files import}."""
+def package_imports():
+    """{package: packages that its files import}."""
     arrows = {}
     for module, others in imports().items():
-        arrows.setdefault(room_of(module), set()).update(map(room_of, others))
-    return {room: others - {room} for room, others in arrows.items()}
+        arrows.setdefault(package_of(module), set()).update(map(package_of, others))
+    return {package: others - {package} for package, others in arrows.items()}
 
 
 def longest_chains(arrows):
@@ -100,17 +100,19 @@ def test_every_file_has_its_line():
     assert without_a_file == []
 
 
-def test_every_room_has_its_line():
+def test_every_package_has_its_line():
     folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
     files = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
-    assert sorted(rooms()) == sorted(folders | files)
+    assert sorted(packages()) == sorted(folders | files)
 
 
-def test_no_room_imports_one_that_stands_below_it_in_the_table():
-    floor = {re.sub(r"/|\.py", "", name): number for number, name in enumerate(rooms())}
+def test_no_package_imports_one_that_stands_below_it_in_the_table():
+    floor = {re.sub(r"/|\.py", "", name): number for number, name in enumerate(packages())}
     for module, others in imports().items():
         for other in others:
-            assert floor[room_of(other)] <= floor[room_of(module)], f"{module} imports {other}"
+            assert floor[package_of(other)] <= floor[package_of(module)], (
+                f"{module} imports {other}"
+            )
 
 
 def test_no_module_imports_itself_by_way_of_others():
@@ -118,7 +120,7 @@ def test_no_module_imports_itself_by_way_of_others():
 
 
 def test_the_house_is_not_too_high():
-    assert max(longest_chains(room_imports()).values()) <= FLOORS
+    assert max(longest_chains(package_imports()).values()) <= FLOORS
 
 
 def test_few_files_lie_at_the_top():

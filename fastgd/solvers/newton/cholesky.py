@@ -71,10 +71,10 @@ FAR_FROM_OPTIMUM = 1e-2
 # A matrix that follows from that of another alpha is expected to bring the decrement down by this
 # factor, until a step has told.
 PRESUMED_GAIN = float(np.log(10.0))
-# A matrix that follows from that of a larger alpha has lost what that alpha was larger by: from
-# 1e10 to 1e-8 a proof said 6.3e-5 where 2.8e-4 were left.  It is taken anew where it may be wrong
-# by more than this share of itself, and so is the gradient, where its error in units of the matrix
-# may have grown by more than a factor.
+# In a matrix that follows from that of a much larger alpha digits have cancelled: from 1e10 to 1e-8
+# a proof said 6.3e-5 where 2.8e-4 were left.  It is computed anew where its relative error may be
+# above WORN, and so is the gradient, where its error in units of the matrix may have grown by more
+# than a factor of BLURRED.
 WORN = 1e-3
 BLURRED = 4.0
 
