@@ -10,7 +10,11 @@ from fastgd.runtime.array_shapes import shaped
 
 
 class Bound(NamedTuple):
-    """Upper bound on F - F*, with "proof", "estimate", "stationarity" or "none" as its kind."""
+    """What F - F* is said to be at most, and by what `kind` of claim.
+
+    "proof": it is no more; "estimate": it is likely no more; "stationarity": single columns would
+    bring no more than this; "none": nothing is known.
+    """
 
     value: float
     kind: str

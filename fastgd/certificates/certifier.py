@@ -1,7 +1,7 @@
 """Which bound on F - F* is worth its passes: asked at each check of a run.
 
-The bounds that cost no pass are taken in this order, the latter two while `tol` is not proved, and
-the smallest is told:
+The bounds that cost no pass beside that of the gradient, which some answers come without, are taken
+in this order, the latter two while `tol` is not proved, and the smallest is told:
 
 - what the solver itself has proved, and what was proved at earlier points: F* is no smaller;
 - the duality gap (`fastgd.certificates.duality_gap`);
@@ -229,7 +229,9 @@ class Certifier:
         self._bound(check, Bound(max(check.objective - self._lower, least), "proof"))
 
     def _take_free(self, check, progress, final):
-        """The bounds that cost no pass beside the gradient."""
+        """The bounds that cost no pass beside the gradient, for which one is taken where the answer
+        came without it and the run ends or the solver has proved nothing.
+        """
         F, least = self.objective, EPS * abs(check.objective)
         self._lower = max(self._lower, progress.lower)
         self.newton.expect(progress.inverse_root)

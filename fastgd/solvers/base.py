@@ -1,10 +1,11 @@
 """The contract of all solvers: how a state moves by one iteration, and what is known of it.
 
-An iteration of a full-batch solver is one step, that of a stochastic one an epoch.  A solver keeps
-nothing but what it was made from, and what follows from that and a state; what changes is in a
-`State`, which can be pickled and continued: k iterations and then m more are k + m iterations, bit
-for bit.  What follows from the state may take passes, and have rounding of its own: with the
-`workspace` a run is taken up between two iterations as if nothing had been (`restore`).
+An iteration of a full-batch solver is one step, that of a stochastic one an epoch.  What a run
+depends on is in a `State`, which can be pickled and continued: k iterations and then m more are
+k + m iterations, bit for bit.  Beside what it was made from a solver keeps what follows from a
+state, such as rates or matrices, and what it has counted or proved in a run.  What of this would
+take passes, have rounding of its own or be missed is in its `workspace`, with which a run is taken
+up between two iterations as if nothing had been (`restore`).
 """
 
 from collections.abc import Callable
@@ -194,7 +195,8 @@ class State:
     rate : float
         Rate of the last update.
     value, gradient : float and ndarray or None
-        Smooth part of F and its gradient at `point`, where the solver knows them.
+        Smooth part of F and its gradient at `point`, where the solver knows them; while the state
+        is of a sample of the rows (`Progress.on_all_rows`) the value is all of F of the sample.
     done : bool
         Whether the solver has nothing left to do.
     memory : object

@@ -65,7 +65,9 @@ class LeastSquares(Newton):
 
     @classmethod
     def refusal(cls, objective):
-        """Refuses what `Newton` refuses, losses that are not squared, and all penalties but L2."""
+        """Refuses what `Newton` refuses, an L1 part among it, losses whose curvature is not
+        constant, and penalties that are no elastic net.
+        """
         reason = super().refusal(objective)
         if reason is None and not _is_quadratic(objective):
             return "of least squares needs a squared loss and an L2 penalty or none"
@@ -184,5 +186,6 @@ def least_squares_applies(objective, tol):
 
 
 def _is_quadratic(objective):
+    """Whether F is a quadratic, but for an L1 part."""
     F = objective
     return not F.vector and F.loss.self_concordance == 0.0 and F.elastic
