@@ -17,7 +17,7 @@ import numpy as np
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.runtime.array_shapes import WrongArray, check_arrays, shaped, shapes_of
 
-# Passes that are told of a solver whose need nobody can tell from the data.
+# The forecast of a solver whose need nobody can tell from the data, in passes.
 LAST_RESORT = 1000.0
 # Runs that get there do so within a dozen iterations or two; on a working set sooner.
 MAX_CHECKS = 50

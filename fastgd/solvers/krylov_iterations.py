@@ -20,9 +20,9 @@ from fastgd.objective.row_spectrum import row_spectrum
 # Where columns are fewer: to 1e-4 about c sqrt(k) iterations, with k the condition number of
 # standardised columns, c of L-BFGS and of Newton steps among past gradients; a few greatest
 # curvatures cost a direction or two each instead of being in k.  Over 160 problems of seven kinds,
-# 30 to 3,900 columns, the root mean square of log(told / taken) is 0.71 and 0.57 on the half that
-# the numbers are from and 0.61 and 0.52 on the other; by the spread of raw columns it was 1.43 and
-# 1.37.
+# 30 to 3,900 columns, the root mean square of log(forecast / taken) is 0.71 and 0.57 on the half
+# that the numbers are from and 0.61 and 0.52 on the other; by the spread of raw columns it was 1.43
+# and 1.37.
 LBFGS_PER_ROOT = 5.5
 NEWTON_PER_ROOT = 4.5
 PER_GREATEST = 2.0
@@ -37,8 +37,8 @@ CAUTION = 1.8
 WEAK = 1e3
 # Where rows are fewer, c with k that of products of rows beside the penalty (`row_spectrum`).  Over
 # 79 problems of four kinds, 300 to 2,300 rows, squared and log loss, to 1e-2, 1e-4 and 1e-6, the
-# root mean square of log(told / taken) is 0.67; by the greatest curvature over that of the penalty
-# alone it was 1.1.
+# root mean square of log(forecast / taken) is 0.67; by the greatest curvature over that of the
+# penalty alone it was 1.1.
 PER_ROOT_OF_ROWS = 3.5
 # Hardly any problem takes fewer, and nothing is known of those without an L2 part whose rows are
 # fewer.

@@ -16,13 +16,13 @@ from fastgd.solvers.krylov_iterations import counted_on, share_of_digits
 
 # Where the loss is not smooth, with r the coupling of rows (`row_coupling`), visits to each row are
 # about 3.2 + 17.9 r^0.575 to 1e-4, and where rows have much in common 1.9 times as many for each
-# digit more.  Over 36 problems of all kinds to 1e-2, 1e-3 and 1e-4 the root mean square of log(told
-# / taken) is 1.2 on the half that the numbers are from and 1.3 on the other; with 12 + 9 r, from
-# fewer problems, it was 1.5 and 1.4.  Nothing that is cheap to measure tells more, and a run that
-# takes more is left early by its pace, so that a plan hopes for the lower quartile: what `auto`
-# takes over the better of this and the interior point method has a geometric mean of 1.15 and 1.13
-# on the two halves instead of 1.17 and 1.19, and is above 2.5 for 4 % of the fits instead of 6 %.
-# Dual ascent is chosen up to r = 1000.
+# digit more.  Over 36 problems of all kinds to 1e-2, 1e-3 and 1e-4 the root mean square of
+# log(forecast / taken) is 1.2 on the half that the numbers are from and 1.3 on the other; with 12 +
+# 9 r, from fewer problems, it was 1.5 and 1.4.  Nothing that is cheap to measure tells more, and a
+# run that takes more is left early by its pace, so that a plan hopes for the lower quartile: what
+# `auto` takes over the better of this and the interior point method has a geometric mean of 1.15
+# and 1.13 on the two halves instead of 1.17 and 1.19, and is above 2.5 for 4 % of the fits instead
+# of 6 %. Dual ascent is chosen up to r = 1000.
 HOPED_FOR = 0.42
 MIN_VISITS_OF_KINKS = 3.2
 VISITS_OF_KINKS = 17.9
@@ -32,16 +32,16 @@ MAX_COUPLED = 1000.0
 # Where rows are fewer than directions, dual variables end within their ends however weak the
 # penalty is, and it takes about 6.5 / e to 1e-4, e the least eigenvalue of products of rows of
 # length 1 (`row_freedom`).  Of hinges fewer rows count: a share of 1 / (1 + 0.7 q^2), q rows to a
-# direction, up to 1.1 rows to a column.  Visits told and taken, alpha n = 1e-3, 400 rows of 432,
-# 800 and 1,600 columns, hinge: normal 111 and 122, 53 and 48, 25 and 25; log-normal 190 and 157, 92
-# and 73, 46 and 43; ones, not centred, 175 and 185, 94 and 71, 46 and 43; quantile, of 800 and
-# 1,600: 75 and 75, 26 and 28; 157 and 120, 47 and 43; 159 and 132, 50 and 46.
+# direction, up to 1.1 rows to a column.  Visits forecast and taken, alpha n = 1e-3, 400 rows of
+# 432, 800 and 1,600 columns, hinge: normal 111 and 122, 53 and 48, 25 and 25; log-normal 190 and
+# 157, 92 and 73, 46 and 43; ones, not centred, 175 and 185, 94 and 71, 46 and 43; quantile, of 800
+# and 1,600: 75 and 75, 26 and 28; 157 and 120, 47 and 43; 159 and 132, 50 and 46.
 VISITS_PER_INVERSE = 6.5
 FEWER_OF_HINGES = 0.7
 MAX_ROWS_OF_HINGES = 1.1
 # Where the loss has a curvature c, about 3 + 4 sqrt(k) to 1e-4, k the condition number of the dual
 # problem, and half as many again with an intercept, for which dual variables have to add up to 0.
-# The root mean square of log(told / taken), over 79 problems of four kinds, 300 to 2,300 rows,
+# The root mean square of log(forecast / taken), over 79 problems of four kinds, 300 to 2,300 rows,
 # squared and log loss, to 1e-2, 1e-4 and 1e-6, is 0.50; with the least eigenvalue by the mean
 # overlap of two rows, which a direction that all of them share hides, it was 1.0.  With fewer
 # columns about 6 + 6 sqrt(c r): 8, 16, 43, 135 visits with c r of 0.7, 2.2, 104, 287.  There the
@@ -53,20 +53,20 @@ VISITS_PER_ROOT = 4.0
 WITH_INTERCEPT = 1.5
 MIN_VISITS_OF_MANY = 6.0
 VISITS_PER_ROOT_OF_MANY = 6.0
-# With fewer columns the root mean square of log(told / taken), of losses whose curvature jumps, is
-# 2.8 on one half and 2.0 on the other by the bound of the curvature, 1.6 and 2.1 by that of most
-# rows (`curvature_of_most`): a Huber loss of targets far beyond its epsilon was told 2,838 passes
-# and took 43.
-# Where curvature has no bound (exponential links) and rows are fewer, so many times as many are
-# taken: the mean of log(told / taken) is 0.11 on the half that the number is from and -0.42 on the
-# other, 0.58 and 0.05 with 2.  What a plan takes over the best is less on both, for Newton steps
-# among past gradients, the other choice there, are told too few as well.
+# With fewer columns the root mean square of log(forecast / taken), of losses whose curvature jumps,
+# is 2.8 on one half and 2.0 on the other by the bound of the curvature, 1.6 and 2.1 by that of most
+# rows (`curvature_of_most`): a Huber loss of targets far beyond its epsilon was forecast 2,838
+# passes and took 43. Where curvature has no bound (exponential links) and rows are fewer, so many
+# times as many are taken: the mean of log(forecast / taken) is 0.11 on the half that the number is
+# from and -0.42 on the other, 0.58 and 0.05 with 2.  What a plan takes over the best is less on
+# both, for Newton steps among past gradients, the other choice there, are forecast too few as well.
 MORE_WHERE_STEEP = 1.25
-# With an L1 part, which is not in these numbers: 19 told and 792 taken, 16 and 104, 369 and 635.
+# With an L1 part, which is not in these numbers: 19 forecast and 792 taken, 16 and 104, 369 and
+# 635.
 MORE_WITH_L1 = 5.0
 # Where rows are fewer than columns and the L1 part is no more than this share of the L2 part, most
-# columns keep their part in what holds a row: told 13 and taken 15, 58 and 179, 10 and 6, where a
-# working set took 324, 2,824 without a proof, and 6.  At a ratio of 0.5, 11 and 1,141.
+# columns keep their part in what holds a row: forecast 13 and taken 15, 58 and 179, 10 and 6, where
+# a working set took 324, 2,824 without a proof, and 6.  At a ratio of 0.5, 11 and 1,141.
 LITTLE_L1 = 0.25
 MORE_WITH_LITTLE_L1 = 2.0
 # Where rows are coupled more than this it is worth looking whether they are apart.
@@ -76,9 +76,9 @@ WORTH_A_LOOK = 10.0
 # it is not there, a run on all rows takes about 3.3 k^0.66 v^0.15 times 1.23 for each digit beyond
 # 1e-4, v by the data as above; one that is not there makes no forecast smaller.  Of 190 fits to 72
 # problems of 4,900 to 300,000 rows the numbers are from one half; the root mean square of
-# log(told / taken) is 1.0 there and 1.4 on the other, and a plan hopes for 1.6 times less.  On 132
-# fits to others `auto` took 0.97 times what it did by the data alone (0.24 to 1.1).  (Hinges of
-# 49,749 rows of 300 binary columns, next to none of which decide, were told 281 passes, the
+# log(forecast / taken) is 1.0 there and 1.4 on the other, and a plan hopes for 1.6 times less.  On
+# 132 fits to others `auto` took 0.97 times what it did by the data alone (0.24 to 1.1).  (Hinges of
+# 49,749 rows of 300 binary columns, next to none of which decide, were forecast 281 passes, the
 # interior point method 207; they take 18 and 142.)
 PART = 16
 MIN_TRIED = 300
@@ -86,8 +86,8 @@ MAX_TRIED = 64.0
 ROUGH = 0.01
 TRIED = 3.3 / 1.6
 POWER_OF_TRIED = 0.66
-POWER_OF_TOLD = 0.15
-MAX_TOLD = 1e4
+POWER_OF_FORECAST = 0.15
+MAX_FORECAST = 1e4
 TRIED_PER_DIGIT = 1.23
 # It costs little more than 4 passes, and is not worth it where the other takes few, or is far away.
 # Without some rows of either class there is nothing to learn.
@@ -124,9 +124,9 @@ def of_kinks(objective, tol, cutoff, reason, visits_on_sample):
     if is_measured(F, visits_on_sample, *penalty) or (doubtful and _may_be_tried(F)):
         visits = measured_once(F, visits_on_sample, *penalty)
         tried = visit_cost(F) * min(visits, 2.0 * MAX_TRIED)
-        told = min(passes, MAX_TOLD) ** POWER_OF_TOLD
+        by_data = min(passes, MAX_FORECAST) ** POWER_OF_FORECAST
         digits = math.log10(1e-4 / max(tol, EPS))
-        by_trial = TRIED * tried**POWER_OF_TRIED * told * TRIED_PER_DIGIT**digits
+        by_trial = TRIED * tried**POWER_OF_TRIED * by_data * TRIED_PER_DIGIT**digits
         if visits < np.inf:
             return Forecast(by_trial, reason)
         passes = max(passes, by_trial)
@@ -155,11 +155,11 @@ def _visits(objective, tol):
     slower = (1e-4 / (tol or EPS)) ** POWER_OF_TOL
     coupling = row_coupling(F)
     apart = MIN_VISITS_OF_KINKS * share_of_digits(tol)
-    told = apart + VISITS_OF_KINKS * coupling**POWER_OF_COUPLING * slower
-    told *= HOPED_FOR
+    forecast = apart + VISITS_OF_KINKS * coupling**POWER_OF_COUPLING * slower
+    forecast *= HOPED_FOR
     if coupling > WORTH_A_LOOK:
-        told = min(told, _visits_of_free_rows(F) * share_of_digits(tol))
-    return told
+        forecast = min(forecast, _visits_of_free_rows(F) * share_of_digits(tol))
+    return forecast
 
 
 def _visits_of_free_rows(objective):

@@ -87,7 +87,7 @@ MATRICES = 3.0
 MATRICES_AFTER_GROWTH = 2.0
 # Up to twice as many rows as columns are separable whatever their signs are (Cover, 1965): the
 # model grows until the penalty holds it, further the more rows are coupled.  What each factor of 10
-# of the coupling adds under the log loss; root mean squares of told less taken, iterations and
+# of the coupling adds under the log loss; root mean squares of forecast less taken, iterations and
 # matrices: 54 problems of 100 to 300 rows that these numbers are from 3.3 and 1.1, 52 others 2.8
 # and 0.9; by the numbers above, without the coupling, 11.0 and 2.1, 8.4 and 1.7.
 ITERATIONS_PER_COUPLING = 3.5
