@@ -304,6 +304,26 @@ def test_it_prints_and_gives_a_frame():
     assert (found.coef < found.high).all()
 
 
+@pytest.mark.parametrize("level", [None, 0.5])
+def test_p_values_and_intervals_are_those_of_a_normal(level):
+    given = {} if level is None else {"level": level}
+    of_one = regressor().summary(X, Y, **given)
+    several = (
+        GDClassifier(alpha=0.1, **EXACT)
+        .fit(X, LABELS + (Y > 1.0))
+        .summary(X, LABELS + (Y > 1.0), **given)
+    )
+    for found in (of_one, several, several.relative_to("1")):
+        normal = scipy.stats.norm(found.coef, np.sqrt(np.diag(found.covariance)))
+        assert found.level == (level or 0.95)
+        np.testing.assert_allclose((found.low, found.high), normal.interval(level or 0.95))
+        np.testing.assert_allclose(found.z, found.coef / normal.std())
+        tails = 2.0 * scipy.stats.norm.sf(np.abs(found.z))
+        np.testing.assert_allclose(found.p_value, tails, rtol=1e-9)
+    frame = several.to_frame()
+    np.testing.assert_array_equal(frame[["low", "high"]], np.c_[several.low, several.high])
+
+
 def test_coefficients_of_any_model():
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     model = GDClassifier("hinge", penalty="l1", alpha=1e-2).fit(X, y)
