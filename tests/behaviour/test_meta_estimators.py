@@ -136,20 +136,38 @@ def test_thresholds(name):
     assert model.score(X, Y) > 0.7
 
 
-def test_weights_reach_the_estimator():
-    """Of AdaBoost, bagging, calibration, voting and one against rest; weights are those of fit
+WEIGHTED = {
+    "bagging": BaggingClassifier(SOFT, n_estimators=3, random_state=0),
+    "boosting": AdaBoostClassifier(SOFT, n_estimators=2, random_state=0),
+    "calibration": CalibratedClassifierCV(CUT, cv=2),
+    "voting": VotingClassifier([("a", SOFT), ("b", CUT)]),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_weights_reach_the_estimator(name):
+    """Of most rows the label is wrong, and the weight next to nothing; weights are those of fit
     alone.
     """
-    double = np.where(Y == "yes", 2.0, 1.0)
-    model = BaggingClassifier(SOFT, n_estimators=3, random_state=0).fit(X, Y, sample_weight=double)
-    assert (model.predict(X) == "yes").sum() >= (SOFT.fit(X, Y).predict(X) == "yes").sum()
-    boosted = AdaBoostRegressor(REGRESSOR, n_estimators=2, random_state=0).fit(
-        X, T, sample_weight=WEIGHTS
+    wrong = np.arange(120) % 5 < 3
+    told, weights = (
+        np.where(wrong, np.where(Y == "yes", "no", "yes"), Y),
+        np.where(wrong, 1e-6, 1.0),
     )
-    assert boosted.score(X, T) > 0.7
-    for model in (CalibratedClassifierCV(CUT, cv=2), VotingClassifier([("a", SOFT)])):
-        model.fit(X, Y, sample_weight=WEIGHTS)
-        assert model.score(X, Y) > 0.8
+    model = sklearn.clone(WEIGHTED[name])
+    assert model.fit(X, told).score(X, Y) < 0.5
+    assert model.fit(X, told, sample_weight=weights).score(X, Y) > 0.8
+
+
+def test_weights_reach_a_boosted_regressor():
+    wrong = np.arange(120) % 5 < 3
+    model = AdaBoostRegressor(REGRESSOR, n_estimators=2, random_state=0)
+    told = np.where(wrong, -T, T)
+    assert model.fit(X, told).score(X, T) < 0.0
+    assert model.fit(X, told, sample_weight=np.where(wrong, 1e-6, 1.0)).score(X, T) > 0.7
+
+
+def test_weights_are_routed_to_one_against_rest():
     with sklearn.config_context(enable_metadata_routing=True):
         routed = sklearn.clone(SOFT).set_fit_request(sample_weight=True)
         many = OneVsRestClassifier(routed).fit(X, Y3, sample_weight=WEIGHTS)
@@ -157,7 +175,7 @@ def test_weights_reach_the_estimator():
     np.testing.assert_allclose(many.estimators_[2].coef_[0], own.coef_[2], rtol=1e-6, atol=1e-8)
 
 
-def test_frozen():
+def test_a_frozen_model_is_calibrated_and_selects_as_it_is():
     fitted = sklearn.clone(SOFT).fit(X, Y)
     before = fitted.coef_.copy()
     calibrated = CalibratedClassifierCV(FrozenEstimator(fitted)).fit(X, Y)
