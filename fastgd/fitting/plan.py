@@ -275,14 +275,14 @@ def _choose(F, batch, rate, streaming, fresh, settings):
 
 
 def _online(batch, rate):
-    """For the perceptron."""
+    """The `Choice` for the perceptron."""
     why = "the perceptron is an online rule: one row at a time, until an epoch brings no mistake"
     rate = "constant" if rate == "auto" else rate
     return Choice("gd", 1 if batch == "auto" else batch, rate, (why,))
 
 
 def _row_by_row(F, batch, rate, streaming, fresh):
-    """For rows that come in chunks, and for one-row steps."""
+    """The `Choice` for rows that come in chunks, and for one-row steps."""
     why = "rows come in chunks" if streaming else f"{rate} is a one-row step"
     if rate == "auto" and fresh and batch == "auto" and Laplace.suits(F):
         worth = (
@@ -299,7 +299,7 @@ def _row_by_row(F, batch, rate, streaming, fresh):
 
 
 def _full_batch(F, batch, rate, settings):
-    """For all rows per update where no solver's own steps take kinks; else None."""
+    """The `Choice` of all rows per update where no solver takes the kinks; else None."""
     whole = batch == "auto" and rate == "auto" and not F.penalty.single
     if not (batch == "full" or whole) or F.loss_smooth or _interior_point(F):
         return None
@@ -309,7 +309,7 @@ def _full_batch(F, batch, rate, settings):
 
 
 def _as_given(batch, rate, settings):
-    """For an explicit schedule or batch size; else None.
+    """The `Choice` for an explicit schedule or batch size; else None.
 
     Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a batch
     is given.
@@ -326,7 +326,7 @@ def _as_given(batch, rate, settings):
 
 
 def _by_forecasts(F, batch, settings):
-    """The cheapest of all solvers."""
+    """The `Choice` of the cheapest of all solvers."""
     chosen, forecast, forecasts = compared(F, settings.tol, batch)
     why = forecast.reason or "nothing else takes this loss with sums over the rows alone"
     reasons = [f"{_size(F)}: {why}"]
