@@ -10,9 +10,10 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.rounding import gradient_rounding, prediction_size
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.scalar_minimum import lowest
 from fastgd.objective.distances import curvature_unit, derivative_size, gap_scale_at
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.null_model import lowest, shifted_sums
+from fastgd.objective.null_model import loss_of_shift
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 
@@ -91,7 +92,7 @@ class DualityGap:
         predictions = LinearMap(F).matvec(coef, often=False)
         predictions += F.samples.offsets + intercept
         largest = max(predictions.max(), -predictions.min())
-        shift, _ = lowest(shifted_sums(F, predictions), largest, F.loss.infimum)
+        shift, _ = lowest(loss_of_shift(F, predictions), largest, F.loss.infimum)
         moved = v.copy()
         moved[-1] += shift
         return moved

@@ -3,10 +3,11 @@
 import numpy as np
 
 from fastgd.certificates.newton_decrement import likely_gain
+from fastgd.linalg.scalar_minimum import lowest
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import column_variances
-from fastgd.objective.null_model import lowest, shifted_sums
+from fastgd.objective.null_model import loss_of_shift
 
 # The estimate is half the squared decrement times this, the second number where curvature jumps:
 # it may be that of another point, or fall on the way.  With 3 the truth was once 1.25 times the
@@ -82,7 +83,7 @@ def sure_fall(F, v, gradient):
     steepness = np.abs(centered) / np.sqrt(positive)
     linear_map = LinearMap(F)
     predictions = linear_map.matvec(coef) + (F.samples.offsets + intercept)
-    here = shifted_sums(F, predictions)(0.0)[0] + F.penalty_value(v)
+    here = loss_of_shift(F, predictions)(0.0)[0] + F.penalty_value(v)
     off, least = float(np.abs(predictions - F.samples.targets)[F.samples.active()].mean()), here
     steepest = np.argsort(-steepness, kind="stable")[:STEEPEST]
     steepest = steepest[variances[steepest] > 0.0]
@@ -100,7 +101,7 @@ def sure_fall(F, v, gradient):
             ahead[:d] += length * way
             least = min(
                 least,
-                shifted_sums(F, predictions + length * moves)(0.0)[0] + F.penalty_value(ahead),
+                loss_of_shift(F, predictions + length * moves)(0.0)[0] + F.penalty_value(ahead),
             )
     return here - min(least, _least_recentered(F, v, predictions, tried[:-1]))
 
@@ -119,7 +120,7 @@ def _least_recentered(F, v, predictions, tried):
     for (way, moves, unit), share in pairs[:searches]:
         length = share * unit
         there = predictions + length * moves
-        _, value = lowest(shifted_sums(F, there), float(np.abs(there).max()), F.loss.infimum)
+        _, value = lowest(loss_of_shift(F, there), float(np.abs(there).max()), F.loss.infimum)
         ahead = v.copy()
         ahead[: way.size] += length * way
         least = min(least, value + F.penalty_value(ahead))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd.losses.base import has_mean
-from fastgd.objective.null_model import falls_for_ever, null_model, shifted_sums
+from fastgd.objective.null_model import falls_for_ever, loss_of_shift, null_model
 from fastgd.objective.objective import Objective
 
 # The null model leaves nothing where it leaves so little of what is usual: targets that are 4e-7 of
@@ -67,7 +67,7 @@ def _usual(objective, shift):
     F = objective
     if F.vector:
         return F.value(F.start()) - F.loss.infimum
-    curvature = shifted_sums(F, F.samples.offsets)(shift)[2]
+    curvature = loss_of_shift(F, F.samples.offsets)(shift)[2]
     linked = float(F.loss.mean(np.array([shift]))[0]) != shift
     size = 1.0 if linked else abs(shift) + float(np.abs(F.samples.offsets).max())
     return curvature * size**2

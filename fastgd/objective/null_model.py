@@ -6,27 +6,13 @@ import numpy as np
 
 from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
-from fastgd.linalg.precision import EPS
+from fastgd.linalg.scalar_minimum import lowest
 from fastgd.losses.base import VectorLoss, has_mean
 from fastgd.losses.in_python import in_python
 from fastgd.objective import kernels
 from fastgd.objective.measured import measured_once
 from fastgd.penalties.separable import NoPenalty
 
-# Values of F closer than this share are told apart by their derivatives: sums of 678,000 rows are
-# wrong by 2e-13, and with 1e-14 Newton steps went on for 22 evaluations at an optimum.
-TIED = 1e-12
-# So many ties in a row that do not halve the derivative are rounding.
-MAX_TIES = 3
-# A Newton step that gains no more than this share of F is rounding: sums of 50,000 rows had
-# derivatives of which steps gained 1e-27 to 1e-24, and 4 to 11 evaluations went into telling these
-# apart.
-NO_GAIN = 1e-24
-# A loss that falls to this share of what it may have had is taken to fall for ever.
-ENDLESS_FALL = 1e-14
-# Newton's steps down an exponential are 1 long, however far it is: after so many in a row that do
-# not halve each is twice as long as the one before.
-MAX_ALIKE = 8
 # Predictions of which one lies below and one above whatever has a minimum near.
 EXTREME_PREDICTION = 30.0
 # Beyond it exp is 0 or infinite; so many halvings leave nothing of it.
@@ -52,13 +38,13 @@ def best_shift(objective):
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
     few = _few_samples(objective)
-    sums = shifted_sums(objective, objective.samples.offsets) if few is None else few
+    sums = loss_of_shift(objective, objective.samples.offsets) if few is None else few
     if objective.fit_intercept:
         size, usual = float(np.abs(objective.samples.offsets).max()), np.inf
         if size > 0.0:
             # What offsets of 100 may bring before a logarithm's link, 1e42, tells of no loss that
             # is next to nothing.
-            usual = shifted_sums(objective, np.zeros(1))(0.0)[0]
+            usual = loss_of_shift(objective, np.zeros(1))(0.0)[0]
         return lowest(sums, size, objective.loss.infimum, _likely_shift(objective), usual)
     return 0.0, sums(0.0)[0]
 
@@ -201,7 +187,7 @@ def _mean(samples, fit_intercept):
 
 
 def _few_samples(objective):
-    """`shifted_sums` from one sample for each class, where a null model cannot tell the others
+    """`loss_of_shift` from one sample for each class, where a null model cannot tell the others
     apart, else None.
     """
     samples, n_active = objective.samples, objective.n_active
@@ -220,7 +206,7 @@ def _few_samples(objective):
     )
 
 
-def shifted_sums(objective, predictions):
+def loss_of_shift(objective, predictions):
     """Function of a shift of all predictions: (mean loss, its derivative, its curvature) in the
     shift.
 
@@ -245,7 +231,7 @@ def _without_columns(F, rows, samples):
 
 
 def _sums_in_pieces(F, samples):
-    """`shifted_sums` without another array as long as there are rows."""
+    """`loss_of_shift` without another array as long as there are rows."""
     parts = (samples.part(slice(first, first + PIECE)) for first in range(0, F.n_samples, PIECE))
     pieces = [
         _without_columns(F, DenseRows(np.empty((part.size(), 0))), part)
@@ -263,73 +249,3 @@ def _sums_in_pieces(F, samples):
         return tuple(total / F.n_active)
 
     return sums
-
-
-def lowest(sums, size, infimum, start=0.0, usual=np.inf):
-    """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the
-    sign change.
-
-    Among losses that are equal up to rounding the one with the least derivative is taken: a
-    thousand times as exact.
-
-    Parameters
-    ----------
-    sums : callable
-        (loss, its derivative, its curvature) for a shift.
-    size : float
-        The greatest |prediction|.
-    infimum : float
-        What the loss is nowhere below, or -inf.
-    start : float
-        A shift to begin with.
-    usual : float
-        A loss that the one at the start may be far above.
-
-    Examples
-    --------
-    >>> lowest(lambda shift: ((shift - 2.0) ** 2, 2.0 * (shift - 2.0), 2.0), 0.0, 0.0)
-    (2.0, 0.0)
-    """
-    value, derivative, curvature = sums(start)
-    best = (value, abs(derivative), start)
-    shift = start
-    low = -np.inf
-    high = np.inf
-    reach = 1.0
-    # Where every target is the same class the loss falls for ever.
-    known = infimum > -np.inf
-    enough = infimum + ENDLESS_FALL * (min(value, usual) - infimum) if known else -np.inf
-    ties = alike = 0
-    last = 0.0
-    # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a
-    # pass over n).
-    least = EPS * float(size)
-    for _ in range(200):
-        if derivative == 0.0 or not np.isfinite(best[0]) or best[0] <= enough:
-            break
-        finite = np.isfinite(value)
-        above = derivative > 0.0 if finite else shift > best[2]
-        low, high = (low, shift) if above else (shift, high)
-        newton = shift - derivative / curvature if finite and curvature > 0.0 else np.nan
-        if 0.5 * derivative * (shift - newton) <= NO_GAIN * abs(value):
-            break
-        if abs(newton - shift) <= least + EPS * abs(shift) or ties == MAX_TIES:
-            break
-        step = newton - shift
-        alike = alike + 1 if step * last > 0.0 and abs(step) >= 0.5 * abs(last) else 0
-        last = step
-        newton = shift + step * 2.0 ** max(alike - MAX_ALIKE, 0)
-        if np.isinf(low) or np.isinf(high):
-            trusted = abs(step) < 4.0 * reach
-            shift = newton if trusted else shift - (reach if above else -reach)
-            reach *= 4.0
-        else:
-            shift = newton if low < newton < high else 0.5 * (low + high)
-        if shift in (low, high) or not abs(shift) < 1e150:
-            break
-        value, derivative, curvature = sums(shift)
-        tied = abs(value - best[0]) <= TIED * abs(best[0])
-        ties = ties + 1 if tied and abs(derivative) > 0.5 * best[1] else 0
-        if abs(derivative) < best[1] if tied else value < best[0]:
-            best = (value, abs(derivative), shift)
-    return best[2], best[0]

@@ -8,8 +8,8 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.scalar_minimum import ENDLESS_FALL, TIED, lowest
 from fastgd.objective import kernels
-from fastgd.objective.null_model import ENDLESS_FALL, TIED, lowest
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
 MAX_STEPS = 100

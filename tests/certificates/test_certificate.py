@@ -13,6 +13,7 @@ from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.estimates import sure_fall
 from fastgd.certificates.newton_decrement import decrement_bound, likely_gain
 from fastgd.certificates.newton_proof import NewtonProof
+from fastgd.linalg.scalar_minimum import lowest
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
 from fastgd.losses.domain import REALS, SIGNS
@@ -24,7 +25,7 @@ from fastgd.losses.regression import (
     SquaredError,
 )
 from fastgd.objective.cost_model import curvature_cost, solving_cost
-from fastgd.objective.null_model import lowest, null_model, shifted_sums
+from fastgd.objective.null_model import loss_of_shift, null_model
 from fastgd.objective.objective import Objective
 from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import L2
@@ -458,8 +459,8 @@ def test_a_shift_below_rounding_is_not_looked_for():
             else targets_of(loss, np.abs(z + rng.standard_normal(300)))
         )
         F, size, tried = Objective(loss, np.zeros((300, 1)), y), float(np.abs(z).max()), []
-        shift, _ = lowest(shifted_sums(F, z), size, 0.0)
-        sums = shifted_sums(F, z + shift)
+        shift, _ = lowest(loss_of_shift(F, z), size, 0.0)
+        sums = loss_of_shift(F, z + shift)
         again, value = lowest(
             lambda b, sums=sums, tried=tried: tried.append(b) or sums(b), size, 0.0
         )
@@ -485,7 +486,7 @@ def test_the_losses_at_shifted_predictions_are_their_sums(storage):
             np.average([kind(p + 0.3, one) for p, one in zip(z, t, strict=True)], weights=weights)
             for kind in kinds
         ]
-        np.testing.assert_allclose(shifted_sums(F, z)(0.3), expected, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(loss_of_shift(F, z)(0.3), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_the_best_constants_that_have_names():

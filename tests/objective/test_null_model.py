@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 
 from fastgd import from_chunks
+from fastgd.linalg.scalar_minimum import lowest
 from fastgd.losses.deviances import Gamma, InverseGaussian, Poisson, Tweedie
 from fastgd.losses.each_target import EachTarget
-from fastgd.objective.null_model import (
-    _likely_shift,
-    lowest,
-    null_model,
-    null_point,
-    shifted_sums,
-)
+from fastgd.objective.null_model import _likely_shift, loss_of_shift, null_model, null_point
 from fastgd.objective.objective import Objective
 from support.components import CountLikelihood, ToyMultiSquared
 
@@ -56,7 +51,7 @@ def test_deviances_are_searched_from_the_mean_of_their_targets(loss):
     F = Objective(
         loss, np.zeros((3000, 1)), y, sample_weight=weights, offset=offsets, alpha=0.0, n_jobs=1
     )
-    sums = shifted_sums(F, F.samples.offsets)
+    sums = loss_of_shift(F, F.samples.offsets)
     asked, counted = counting(sums)
     shift, value = lowest(counted, 1.0, loss.infimum, _likely_shift(F))
     assert len(asked) <= 8
@@ -70,7 +65,7 @@ def test_where_the_mean_is_the_optimum_one_evaluation_does(loss):
     rng = np.random.default_rng(1)
     y, weights = rng.gamma(1.0, 2.0, 5000), rng.random(5000)
     F = Objective(loss, np.zeros((5000, 1)), y, sample_weight=weights, alpha=0.0, n_jobs=1)
-    sums = shifted_sums(F, F.samples.offsets)
+    sums = loss_of_shift(F, F.samples.offsets)
     asked, counted = counting(sums)
     shift, _ = lowest(counted, 0.0, 0.0, _likely_shift(F))
     assert len(asked) == 1

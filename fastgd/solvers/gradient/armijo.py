@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.solvers.base import Solver
-from fastgd.solvers.gradient.scheduled import proximal
+from fastgd.solvers.gradient.scheduled import proximal_by_reach
 from fastgd.solvers.rule_memory import RuleMemory, empty_slots
 
 # After so many halvings a step, a share of 1e-12 of the first one tried, is no step.
@@ -78,7 +78,7 @@ class Armijo(Solver):
         slack = 1e-15 * abs(total)
         for share in halvings(TRIALS, first=rate):
             with np.errstate(all="ignore"):
-                point = proximal(F, state.point - share * direction, share * reach)
+                point = proximal_by_reach(F, state.point - share * direction, share * reach)
                 value, gradient = F.smooth_and_gradient(point)
                 step = state.point - point
                 fall = min(float(step @ state.gradient), float(step @ step) / share)

@@ -9,7 +9,7 @@ from fastgd.solvers.base import Solver
 from fastgd.solvers.rule_memory import RENEWED, ScheduledMemory, empty_slots
 
 
-def proximal(objective, v, reach):
+def proximal_by_reach(objective, v, reach):
     """`v` after a proximal step at the rates `reach`, one number or one for each unknown."""
     n_coef = objective.n_features * objective.n_predictions
     return objective.proximal(v, reach[:n_coef] if np.ndim(reach) else reach)
@@ -27,7 +27,7 @@ def elastic_step(objective, v, reach):
     [1.0, 1.0]
     """
     n_coef = objective.n_features * objective.n_predictions
-    moved = proximal(objective, v, reach)
+    moved = proximal_by_reach(objective, v, reach)
     moved[:n_coef] /= 1.0 + objective.l2 * (reach[:n_coef] if np.ndim(reach) else reach)
     return moved
 
@@ -96,7 +96,7 @@ class ScheduledFullBatch(Solver):
             whole = F.l1 > 0.0 and self.rule.slots > 0
             move = self.rule.step(slots, everything, gradient, 0.0 if whole else decay, rate, scale)
             reach = self.rule.reach(slots, everything, rate, scale)
-            step = elastic_step if whole else proximal
+            step = elastic_step if whole else proximal_by_reach
             state.point = step(F, state.point - move, reach)
             state.value, state.gradient = F.smooth_and_gradient(state.point)
         state.rate, state.updates, state.iteration = rate, update, state.iteration + 1

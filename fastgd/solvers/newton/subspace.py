@@ -30,10 +30,10 @@ import numpy as np
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.scalar_minimum import lowest
 from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.cost_model import COMBINATIONS, pass_cost
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.null_model import lowest
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.krylov_iterations import (
