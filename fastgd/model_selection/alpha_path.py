@@ -95,11 +95,7 @@ class PathFits:
 
     def objective(self, samples, alpha, measured=None):
         """The objective of one target; `measured` is the snapshot of an earlier one."""
-        task = self.task
-        n_threads = self.n_threads if self._target_threads() == 1 else 1
-        problem = task.loss, task.rows, samples, task.penalty, alpha
-        objective = Objective.of(*problem, task.fit_intercept, n_threads, self._n_nonzeros)
-        self._n_nonzeros = objective.n_nonzeros
+        objective = self._bare(samples, self.task.penalty, alpha)
         if measured is not None:
             objective.take_measured(measured)
         elif self._moments is not None:
@@ -132,14 +128,22 @@ class PathFits:
         zeros = np.zeros(low.size)
         penalty = Weighted(zeros, zeros, low, high, 1, low.size)
         task = replace(self.task, penalty=penalty, settings=Settings(tol=EXACT), stop_rules=())
-        n_threads = self.n_threads if self._target_threads() == 1 else 1
-        problem = task.loss, task.rows, self.samples[k], penalty
-        F = Objective.of(*problem, 0.0, task.fit_intercept, n_threads)
+        F = self._bare(self.samples[k], penalty, 0.0)
         found = fit_target(task, F, self.seeds[k], None, None, k, self.stop).result
         if found.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
         value, gradient = F.loss_and_gradient(found.point)
         return gradient[: F.n_features * F.n_predictions].reshape(F.n_features, -1), value
+
+    def _bare(self, samples, penalty, alpha):
+        """An objective that has measured nothing; only the outermost of targets and blocks uses
+        threads.
+        """
+        task, inner = self.task, self.n_threads if self._target_threads() == 1 else 1
+        problem = task.loss, task.rows, samples, penalty, alpha
+        objective = Objective.of(*problem, task.fit_intercept, inner, self._n_nonzeros)
+        self._n_nonzeros = objective.n_nonzeros
+        return objective
 
     def _target_threads(self):
         """Threads for the targets; one where each reads an X that is not in memory."""
