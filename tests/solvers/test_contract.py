@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import MCP, GroupLasso, from_chunks, solvers
@@ -285,14 +286,15 @@ def reference_value(loss, penalty, shape):
     """The lowest F that solvers find until two of them have proved theirs to 1e-9.
 
     The others get no nearer to F*, and took most of the time in plain Python; a proof of one alone
-    would be its own judge.
+    would be its own judge. So would be the only solver that takes a problem: there it runs from
+    another start, too, and SciPy looks for less around what it found.
     """
     key = repr(loss), penalty, shape
     if key not in REFERENCES:
         values, proofs = [], 0
         for solver in solvers.REGISTRY:
             F = problem(loss, penalty, shape)
-            if solver.refusal(F) is None and not solver.random and solver is not AutomaticRates:
+            if solver not in ROUGH and solver.refusal(F) is None:
                 made = make(solver, F)
                 run = Loop(made, [], max_iter=LONG, tol=1e-9)
                 result = run.run(made.start(F.start()))
@@ -300,7 +302,13 @@ def reference_value(loss, penalty, shape):
                 proofs += result.bound.kind == "proof" and result.suboptimality <= 1e-9
                 if proofs == 2:
                     break
-        REFERENCES[key] = min(values, default=np.inf)
+        if len(values) == 1:
+            elsewhere = np.random.default_rng(0).standard_normal(F.size)
+            other = run.run(made.start(elsewhere))
+            simplex = scipy.optimize.minimize(F.value, result.point, method="Nelder-Mead")
+            values += [other.objective, simplex.fun]
+        assert len(values) >= 2
+        REFERENCES[key] = min(values)
     return REFERENCES[key]
 
 
