@@ -31,7 +31,7 @@ def ready_state(
         same = problem == state.run.problem
     if same and objective.allowed(state.point) is state.point:
         known = state.value, state.gradient
-        solver.start(state.point, state)
+        solver.resume(state)
         # What a solver of all rows remembers (values, derivatives, momentum) holds for one
         # objective only; value and gradient at the same point tell whether this is the one, to the
         # last bit. The value alone did not: with all coefficients 0 it is the same whatever X is.

@@ -58,7 +58,7 @@ class NewtonPath:
         tol = task.settings.tol or 0.0
         self.solver = _solver(state.memory, objective, tol)
         self.certifier = PathCertifier(objective, tol or None)
-        self.solver.start(state.point, state)
+        self.solver.resume(state)
 
     @classmethod
     def after(cls, run, task, objective, k, stop):

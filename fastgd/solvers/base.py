@@ -408,23 +408,19 @@ class Solver:
         """What this solver's memory is called: only a solver with the same tag goes on with it."""
         return type(self).__name__
 
-    def start(self, point, kept=None):
+    def start(self, point):
         """State before the first iteration.
 
         Parameters
         ----------
         point : ndarray, (size,)
-        kept : State, optional
-            Of an earlier run, whose point counts then: it goes on, with what it remembers where
-            that is of this objective.
 
         Returns
         -------
         State
-            `kept` itself where it was given.
         """
-        state = self._fresh(point) if kept is None else kept
-        self._resume(state)
+        state = self._fresh(point)
+        self.resume(state)
         return state
 
     def _fresh(self, point):
@@ -433,8 +429,10 @@ class Solver:
         point = make(point, dtype=np.float64)
         return State(point, self.objective.n_active, memory=self.Memory())
 
-    def _resume(self, state):
-        """Compute what an iteration needs, and forget what is not of this objective."""
+    def resume(self, state):
+        """Go on with a state, of an earlier run or new: compute what an iteration needs, and forget
+        what is not of this objective.
+        """
         known = state.value
         self._evaluate_point(state)
         if self.memory_needs_same_objective and known is not None and known != state.value:

@@ -102,7 +102,7 @@ class Growing(Solver):
         """That of the solver of all rows, on samples first."""
         return f"{type(self).__name__} {self.inner.memory_tag}"
 
-    def _resume(self, state):
+    def resume(self, state):
         """Go on with the stage that the run is at, else with the first."""
         memory = state.memory
         if memory.inner is None:
@@ -110,7 +110,7 @@ class Growing(Solver):
             self._begin_stage(state)
         else:
             memory.inner.point = state.point
-            self._solver(state).start(state.point, memory.inner)
+            self._solver(state).resume(memory.inner)
             self._show(state)
 
     def progress(self, state):
@@ -205,7 +205,8 @@ class Growing(Solver):
         inner = State(state.point, self.sizes[memory.stage], rate=state.rate, memory=own)
         if self._on_all_rows(state):  # goes on counting
             inner.iteration, inner.updates = state.iteration, state.updates
-        memory.inner = solver.start(inner.point, inner)
+        solver.resume(inner)
+        memory.inner = inner
         self._show(state)
 
     def _show(self, state):

@@ -279,7 +279,7 @@ def test_a_run_that_goes_on_knows_that_no_row_comes_near_its_cap():
         if again:
             other.restore(state, solver.workspace(state))
         else:
-            other.start(state.point, state)
+            other.resume(state)
         other.advance(state)
         assert not other.step_length.uses_row()
 

@@ -279,7 +279,7 @@ def test_iterations_in_two_parts_are_the_same_iterations():
         state = CentralPath(F).start(F.start())
         for iterations in parts:
             solver = CentralPath(F)
-            solver.start(state.point, state)
+            solver.resume(state)
             for _ in range(iterations):
                 solver.advance(state)
         points.append(state.point)

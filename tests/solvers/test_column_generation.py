@@ -104,7 +104,7 @@ def test_iterations_in_two_parts_are_the_same_iterations(loss):
     for _ in range(11):
         first.advance(other)
     other, second = pickle.loads(pickle.dumps(other)), ColumnGeneration(F)
-    second.start(other.point, other)
+    second.resume(other)
     for _ in range(14):
         second.advance(other)
     np.testing.assert_array_equal(state.point, other.point)
@@ -115,7 +115,7 @@ def test_another_problem_begins_anew():
     F, G = problem(Hinge()), problem(Hinge(), alpha=0.05)
     state = run(ColumnGeneration, F)[2]
     solver = ColumnGeneration(G)
-    solver.start(state.point, state)
+    solver.resume(state)
     for _ in range(60):
         solver.advance(state)
     assert G.value(solver.answer(state)) == pytest.approx(run(CentralPath, G)[0], rel=1e-6)

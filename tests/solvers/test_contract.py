@@ -191,7 +191,8 @@ def test_resuming_is_running_at_once(solver, loss, penalty, shape):
     moved(in_parts, SHORT - EARLY, part)
     for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
         other = make(solver, problem(loss, penalty, shape))
-        state = moved(other, SHORT, other.start(kept.point, kept))
+        other.resume(kept)
+        state = moved(other, SHORT, kept)
         np.testing.assert_array_equal(state.point, whole.point)
         assert (state.iteration, state.updates) == (whole.iteration, whole.updates)
     state, beside, known = stored

@@ -184,7 +184,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(loss):
         for part in parts:
             solver = LBFGS(objective(loss, alpha=0.01), memory=4)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
-            solver.start(state.point, state)
+            solver.resume(state)
             state = Loop(solver, [], max_iter=part).run(state).state
         points.append(state.point)
     np.testing.assert_array_equal(points[1], points[0])

@@ -139,7 +139,7 @@ def test_iterations_in_two_parts_are_the_same_iterations(first):
     whole = iterations(Growing(F, Newton, 3, first=400), 10)
     part = iterations(Growing(F, Newton, 3, first=400), first)
     fresh = Growing(F, Newton, 3, first=400)
-    fresh.start(part.point, part)
+    fresh.resume(part)
     for _ in range(10 - first):
         fresh.advance(part)
     np.testing.assert_array_equal(part.point, whole.point)

@@ -153,7 +153,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
             made = solver(wide(LogLoss(), alpha=1e-4))
             state = started(made) if state is None else pickle.loads(pickle.dumps(state))
             value = state.value
-            made.start(state.point, state)
+            made.resume(state)
             assert state.value == value
             state = Loop(made, [], max_iter=part).run(state).state
         points.append(state.point)
@@ -164,7 +164,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
 def test_a_state_from_other_data_is_no_obstacle(solver):
     state = iterations(solver(wide(LogLoss(), seed=0)), 5)
     made = solver(wide(LogLoss(), seed=1))
-    made.start(state.point, state)
+    made.resume(state)
     result = Loop(made, [], max_iter=100, tol=1e-6).run(state)
     assert result.reason is StopReason.CONVERGED
 

@@ -518,7 +518,7 @@ def test_dense_is_csr_and_runs_can_be_cut(penalty):
     np.testing.assert_allclose(csr.point, whole.point, rtol=1e-10, atol=1e-13)
     part = pickle.loads(pickle.dumps(iterations(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 4)))
     solver = Sdca(objective(FEW[0], penalty, 0.02), seed=7)
-    solver.start(part.point, part)
+    solver.resume(part)
     iterations(solver, 5, part)
     np.testing.assert_array_equal(part.point, whole.point)
     assert (part.iteration, part.updates) == (9, whole.updates)
@@ -547,13 +547,13 @@ def test_a_start_or_another_strength_is_built_on():
     np.testing.assert_allclose(state.point, near.point, rtol=1e-6, atol=1e-8)
     weaker = objective(FEW[0], "l2", 0.04)
     solver = Sdca(weaker, seed=1)
-    solver.start(near.point, near)
+    solver.resume(near)
     assert solver.lower_bound(near) == -np.inf  # until an iteration has looked at all rows
     iterations(solver, 40, near)
     assert weaker.value(near.point) - solver.lower_bound(near) <= 1e-9
     larger = objective(FEW[0], "l2", 0.04, n=31)
     solver = Sdca(larger, seed=1)
-    solver.start(near.point, near)
+    solver.resume(near)
     iterations(solver, 40, near)
     assert 0.0 <= larger.value(near.point) - solver.lower_bound(near) <= 1e-9
 

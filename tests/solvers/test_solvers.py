@@ -165,7 +165,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
             )
             solver = build(F, rule, batch, rate)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
-            solver.start(state.point, state)
+            solver.resume(state)
             result = Loop(solver, [], max_iter=part).run(state)
             state = result.state
         assert state.iteration == 11
@@ -179,7 +179,7 @@ def test_a_state_from_other_data_is_no_obstacle():
     for make in (BarzilaiBorwein, Accelerated, lambda F: RateBackoff(F, Adam())):
         state = iterations(make(first), 5)
         solver = make(other)
-        solver.start(state.point, state)
+        solver.resume(state)
         result = Loop(solver, [], max_iter=300, tol=1e-6).run(state)
         assert result.reason is StopReason.CONVERGED
 

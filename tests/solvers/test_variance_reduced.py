@@ -271,7 +271,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, batch, shared_work):
             F = make(LogLoss(), "elasticnet", storage=sp.csr_array, n_jobs=len(parts))
             one = solver(F, batch, 5)
             state = started(one) if state is None else pickle.loads(pickle.dumps(state))
-            one.start(state.point, state)
+            one.resume(state)
             state = Loop(one, [], max_iter=part).run(state).state
         assert state.iteration == 11
         points.append(np.r_[state.point, state.updates, state.rate])
@@ -288,7 +288,7 @@ def test_a_state_from_other_data_or_another_penalty_is_no_obstacle(solver):
         make(LogLoss(), "l2", 0.3, seed=1, storage=sp.csr_array),
     ):
         one = solver(other, 1, 0)
-        one.start(state.point, state)
+        one.resume(state)
         assert suboptimality(other, iterations(one, 300, state)) <= 1e-9
 
 
@@ -311,7 +311,7 @@ def test_the_table_outlives_a_change_of_the_penalty():
     table = state.memory.table.copy()
     F = make(LogLoss(), "l2", 0.3)
     one = Saga(F, 1, 0)
-    one.start(state.point, state)
+    one.resume(state)
     np.testing.assert_array_equal(state.memory.table, table)
     assert suboptimality(F, iterations(one, 300, state)) <= 1e-9
 

@@ -75,7 +75,8 @@ def test_resuming_is_running_at_once(solver):
     part = iterations(solver(problem()), 3)
     for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
         other = solver(problem())
-        state = iterations(other, 3, other.start(kept.point, kept))
+        other.resume(kept)
+        state = iterations(other, 3, kept)
         np.testing.assert_array_equal(state.point, whole.point)
 
 

@@ -129,7 +129,7 @@ def test_resuming_is_running_at_once():
     kept = pickle.loads(pickle.dumps(part))
     for state in (kept, of_file):
         other = VectorRowSubspace(problem())
-        other.start(kept.point, kept) if state is kept else other.restore(state, {})
+        other.resume(kept) if state is kept else other.restore(state, {})
         for _ in range(4):
             other.advance(state)
         np.testing.assert_array_equal(state.point, whole.point)

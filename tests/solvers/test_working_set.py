@@ -557,7 +557,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
             F = problem(loss, storage, 0.9, alpha=1e-3, n=400 if tall else 50, d=30)
             solver = WorkingSet(F)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
-            solver.start(state.point, state)
+            solver.resume(state)
             state = Loop(solver, [], max_iter=part).run(state).state
         assert state.iteration == 5
         points.append(np.r_[state.point, state.value, state.gradient, state.updates])
@@ -633,7 +633,7 @@ def test_it_ends_by_itself_where_rounding_is_all_that_is_left():
 def test_a_state_from_other_data_is_no_obstacle():
     state = iterations(WorkingSet(problem(LogLoss(), seed=0)), 3)
     solver = WorkingSet(problem(LogLoss(), seed=1))
-    solver.start(state.point, state)
+    solver.resume(state)
     assert Loop(solver, [], max_iter=50, tol=1e-8).run(state).reason is StopReason.CONVERGED
 
 
@@ -742,7 +742,7 @@ def test_a_matrix_of_all_columns_that_takes_longer_than_a_step_serves_for_anothe
     # From the state alone a run goes on as it would have.
     done, copy = copies[0][0], pickle.loads(copies[0][1])
     other = WorkingSet(F)
-    copy = other.start(copy.point, copy)
+    other.resume(copy)
     for _ in range(12 - done):
         other.advance(copy)
     np.testing.assert_array_equal(copy.point, state.point)

@@ -239,7 +239,7 @@ class Sdca(Solver):
             self._put(state, share * v)
         return state
 
-    def _resume(self, state):
+    def resume(self, state):
         """Make w that of the duals, which suit any alpha and weights; where it already is, the run
         just goes on.
 

@@ -45,11 +45,11 @@ class Preconditioned(Solver):
         super().__init__(objective)
         self.coordinates = choose_coordinates(objective) if coordinates is None else coordinates
 
-    def _resume(self, state):
+    def resume(self, state):
         """Keep what is remembered if coordinates, too, are those of the earlier run, else start
         from its point.
         """
-        super()._resume(state)
+        super().resume(state)
         mark = self.coordinates.mark
         if state.memory.mark is None or not np.array_equal(state.memory.mark, mark):
             state.forget()

@@ -75,9 +75,9 @@ class ScheduledFullBatch(Solver):
         state.memory.slots = empty_slots(self.rule, state.point.size)
         return state
 
-    def _resume(self, state):
+    def resume(self, state):
         """What an iteration needs, and a run that had ended goes on until it stalls again."""
-        super()._resume(state)
+        super().resume(state)
         if self.patience is not None:
             self.patience.resume(state, self.objective)
 

@@ -228,7 +228,7 @@ class CentralPath(Solver):
         self._redundant, self._searched = Redundant.none(F.size), False
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
-    def _resume(self, state):
+    def resume(self, state):
         """Go on where data and objective are those of the earlier run, else from its point with
         new dual variables.
         """

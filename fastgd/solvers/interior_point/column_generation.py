@@ -129,7 +129,7 @@ class ColumnGeneration(CentralPath):
         self._size = path_size(objective)
 
     @np.errstate(all="ignore")
-    def _resume(self, state):
+    def resume(self, state):
         """Go on with the columns of the earlier run, else with those that matter most at its
         point.
         """
@@ -211,7 +211,7 @@ class ColumnGeneration(CentralPath):
             return False
         inner = memory.inner
         before, self._solver = inner.memory, self._made(memory.columns)
-        self._solver.start(inner.point, inner)
+        self._solver.resume(inner)
         return inner.memory is before
 
     def _made(self, columns):

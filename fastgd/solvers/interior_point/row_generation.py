@@ -137,7 +137,7 @@ class RowGeneration(Solver):
         self._near: Any = None
         self._weight = 1.0
 
-    def _resume(self, state):
+    def resume(self, state):
         """Begin at the model of the sample, or where an earlier run was."""
         F, memory = self.objective, state.memory
         if memory.share == 0.0:

@@ -213,10 +213,10 @@ class VectorWorkingSet(Solver):
         self._rows: Any = None
         self._point: Any = None
 
-    def _resume(self, state):
+    def resume(self, state):
         """Evaluate the point, in the columns of no earlier run."""
         self._part = None
-        super()._resume(state)
+        super().resume(state)
 
     def workspace(self, state):
         """What the rows are at the point, and what is known of the columns at hand."""

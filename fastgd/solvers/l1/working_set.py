@@ -262,12 +262,12 @@ class WorkingSet(Solver):
         self._point: Any = None
         self._columns: Any = None
 
-    def _resume(self, state):
+    def resume(self, state):
         """Evaluate the point, unless the first iteration moves away without a look at all rows."""
         self._columns, self._lower = None, -np.inf
         at_zero = not state.point[: self.objective.n_features].any()
         if not (state.iteration == 0 and self.sampling and at_zero):
-            super()._resume(state)
+            super().resume(state)
 
     def workspace(self, state):
         """What the rows are at the point, and curvatures of columns."""

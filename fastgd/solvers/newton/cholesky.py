@@ -200,13 +200,13 @@ class Newton(Solver):
         self._followed = None
         self._carried = None, 1.0  # a gradient of no pass, and how much more its rounding counts
 
-    def _resume(self, state):
+    def resume(self, state):
         """Know the curvature of each row, too; it has a floor where none is remembered."""
         self._allocate()
         floor = state.memory.curvature_floor
         if floor is None:
             floor = state.memory.curvature_floor = self.objective.curvature_floor
-        super()._resume(state)
+        super().resume(state)
         state.memory.curvature_floor = floor
 
     def _evaluate_point(self, state):

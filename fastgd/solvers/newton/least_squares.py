@@ -88,7 +88,7 @@ class LeastSquares(Newton):
         method = cls if least_squares_applies(objective, options.tol) else Newton
         return method(objective, options.tol)
 
-    def _resume(self, state):
+    def resume(self, state):
         """Value, gradient and curvature at a point; those of an extrapolated point hold where the
         value at its anchor is what it was: that rows and alpha are the same is for who goes on with
         a state to see (`fastgd.fitting.continuation.ready_state`).
@@ -96,7 +96,7 @@ class LeastSquares(Newton):
         memory, before = state.memory, state.memory.anchor_value
         new = state.value is None and memory.factor is None
         if not new and before is None:
-            super()._resume(state)
+            super().resume(state)
             return
         self._allocate()
         value, gradient, matrix = self._quadratic(state.point if before is None else memory.anchor)

@@ -138,7 +138,7 @@ class ProximalNewton(Solver):
         self.box = None if objective.term.grouped else _box(objective)
         self._curvatures = self._spare = np.empty(0)
 
-    def _resume(self, state):
+    def resume(self, state):
         """Know the curvature of each row, too; it has a floor where none is remembered."""
         F = self.objective
         if self._spare.size == 0 and F.rows.in_memory:
@@ -147,7 +147,7 @@ class ProximalNewton(Solver):
         floor = state.memory.floor
         if floor is None:
             floor = state.memory.floor = F.curvature_floor
-        super()._resume(state)
+        super().resume(state)
         state.memory.floor = floor
 
     def lengths(self, state):

@@ -183,10 +183,11 @@ class RowSubspace(Solver):
         state = super()._fresh(point)
         return SubspaceState(**state.__dict__)
 
-    def _resume(self, state):
+    def resume(self, state):
         """Go on where data and objective are those of the earlier run, else start from its
         point.
         """
+        _ = state.point  # by the solver that it is of, while its memory is there
         if state.memory.moves is not None and self._is_ours(state):
             state.solver = self
             return

@@ -180,7 +180,7 @@ class AutomaticRates(Stochastic):
         self.own_rule, self.tol = rule, tol
         self.longest = np.inf  # that of the tuning, where these rows were measured
 
-    def _resume(self, state):
+    def resume(self, state):
         """Measure the data once; a continued run keeps what the first one measured."""
         memory = state.memory
         tuning = memory.tuning

@@ -80,9 +80,9 @@ class BottouRates(Stochastic):
             objective, Gd(), Schedule(1.0), 1, seed, shuffle=shuffle, average_from=average_from
         )
 
-    def _resume(self, state):
+    def resume(self, state):
         """Measure the first chunk; those that follow go on at its rates, or shorter ones."""
-        super()._resume(state)
+        super().resume(state)
         memory = state.memory
         if not memory.mean_squared_norm:
             moments = self.objective.moments()

@@ -190,7 +190,7 @@ class Stochastic(Solver):
         """Whether the kernel of an epoch keeps the rule's memory."""
         return not (self.plain and self._closed)
 
-    def _resume(self, state):
+    def resume(self, state):
         """Nothing to evaluate: an epoch needs the point only, and no average that is no longer
         asked for.
         """

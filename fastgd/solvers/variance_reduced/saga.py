@@ -77,7 +77,7 @@ class Saga(VarianceReduced):
     step = 0.75
     free_answers = False
 
-    def _resume(self, state):
+    def resume(self, state):
         """Measure the data; keep the table if its mean gradient is that of these rows."""
         F, memory = self.objective, state.memory
         table = memory.table

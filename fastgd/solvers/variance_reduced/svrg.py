@@ -47,12 +47,12 @@ class Svrg(VarianceReduced):
     name = "svrg"
     step = 1.0
 
-    def _resume(self, state):
+    def resume(self, state):
         """Measure the data and the anchor; keep what an earlier run measured if F at the anchor
         is the same.
         """
         value = state.value
-        super()._resume(state)
+        super().resume(state)
         if value != state.value:
             state.memory.tuning = None
         self.prepare(state)
