@@ -63,5 +63,5 @@ PARTS = (
 REGISTERED = Registry(
     {one.__name__: one for one in (*PARTS, *MEMORIES)},
     # The solver takes the state up again; how chunks are taken is no part of a fit.
-    {State: {"solver"}, SubspaceState: {"solver"}, RunRecord: {"stream"}},
+    {SubspaceState: {"solver"}, RunRecord: {"stream"}},
 )

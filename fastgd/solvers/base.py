@@ -216,10 +216,6 @@ class State:
     memory: Any = field(default_factory=NoMemory)
     run: RunRecord = field(default_factory=RunRecord)
 
-    def __getstate__(self):
-        """Everything but a solver that the state was told of, which holds X."""
-        return {name: value for name, value in vars(self).items() if name != "solver"}
-
     def take_back(self):
         """Be as before a later state moved arrays of this one in place."""
         journal = getattr(self.memory, "journal", None)

@@ -24,6 +24,7 @@ trusted further.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -119,14 +120,20 @@ class SubspaceMemory(Falls):
 class SubspaceState(State):
     """State whose `point` is computed when somebody asks for it: half a pass that most iterations
     need not take.
+
+    Attributes
+    ----------
+    solver : Solver or None
+        Who computes it; it holds X, and is no part of what is kept of a state.
     """
+
+    solver: Any = None
 
     def __getattr__(self, name):
         """Compute `point` where it is missing, which is all that can be."""
-        solver = self.__dict__.get("solver")
-        if name != "point" or solver is None:
+        if name != "point" or self.solver is None:
             raise AttributeError(name)
-        self.point = solver.located(self)
+        self.point = self.solver.located(self)
         return self.point
 
     def __getstate__(self):
@@ -188,12 +195,10 @@ class RowSubspace(Solver):
         point.
         """
         _ = state.point  # by the solver that it is of, while its memory is there
-        if state.memory.moves is not None and self._is_ours(state):
-            state.solver = self
-            return
-        state.forget()
-        state.solver = self
-        self._evaluate_point(state)
+        if state.memory.moves is None or not self._is_ours(state):
+            state.forget()
+            self._evaluate_point(state)
+        self._locate(state)
 
     def lengths(self, state):
         """The directions kept and their images, too."""
@@ -202,7 +207,12 @@ class RowSubspace(Solver):
 
     def _restore(self, state, workspace):
         """Locate the point of the state, where it is asked for."""
-        state.solver = self
+        self._locate(state)
+
+    def _locate(self, state):
+        """Be the one that computes the point; another kind of state has it at hand."""
+        if isinstance(state, SubspaceState):
+            state.solver = self
 
     def advance(self, state):
         """One Newton step among the directions kept and the gradient: one pass."""
