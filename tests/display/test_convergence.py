@@ -51,9 +51,8 @@ def test_objective_is_drawn_above_the_lowest_of_all_fits(models, ax, against):
     np.testing.assert_array_equal(
         line.get_ydata(), history["objective"] - models["auto"].history_["objective"].min()
     )
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["slow", "auto"][
-        : len(display.lines_)
-    ]
+    assert [line.get_label() for line in display.lines_] == ["slow", "auto"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["slow", "auto"]
 
 
 def test_bound_is_drawn_as_it_was_known(models, ax):
