@@ -238,11 +238,11 @@ def test_x(what):
     "what", ["index beyond", "indptr past the end", "nan", "one dimension", "no rows"]
 )
 def test_validation_rows(what):
-    bad, _ = BAD_X[what]
+    bad, message = BAD_X[what]
     for model in models():
         for state, before in states(model):
             assert_refused(
-                state, before, None, "fit", X, right(model), X_val=bad, y_val=right(model)
+                state, before, message, "fit", X, right(model), X_val=bad, y_val=right(model)
             )
 
 
