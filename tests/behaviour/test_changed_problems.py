@@ -81,10 +81,10 @@ def test_claims_are_of_the_later_problem(name, change):
         clone(model).set_params(warm_start=False, solver="auto", batch_size="auto"), *second, make
     )
     assert model.objective_ == pytest.approx(value(model, *second), rel=1e-9)
-    if model.bound_kind_ == "proof":
-        least = cold.objective_ * (1.0 + 1e-12)
-        unit = max(model.objective_, 1e-300)
-        assert model.objective_ <= least + 1.01 * model.suboptimality_ * unit
+    assert model.bound_kind_ == "proof"
+    least = cold.objective_ * (1.0 + 1e-12)
+    unit = max(model.objective_, 1e-300)
+    assert model.objective_ <= least + 1.01 * model.suboptimality_ * unit
 
 
 @pytest.mark.parametrize("alpha", [1e-4, 10.0])

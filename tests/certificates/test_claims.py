@@ -128,8 +128,8 @@ def test_products_of_the_central_path_that_have_drifted_are_computed_anew(kind, 
     assert path.inexact
     solver.advance(state)
     coef = F.split(solver.answer(state))[0]
-    np.testing.assert_allclose(path.products, X @ coef, atol=1e-2)
-    assert F.value(solver.answer(state)) == pytest.approx(state.memory.total, rel=1e-3)
+    np.testing.assert_allclose(path.products, X @ coef, atol=1e-5)
+    assert F.value(solver.answer(state)) == pytest.approx(state.memory.total, rel=1e-5)
 
 
 @pytest.mark.thinned(plain=3, compiled=1)
