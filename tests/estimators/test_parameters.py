@@ -241,9 +241,7 @@ def test_automatic_steps_on_raw_columns(solver, batch):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(raw, y)
-        constant = (
-            GDRegressor(loss=model.loss) if model is not None and y is target else GDClassifier()
-        )
+        constant = GDRegressor(loss=model.loss) if y is target else GDClassifier()
         alone = constant.set_params(alpha=1e-4).fit(np.zeros((300, 1)), y)
         assert np.isfinite(model.coef_).all()
         assert model.objective_ <= alone.objective_ * (1 + 1e-12)
