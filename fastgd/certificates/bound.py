@@ -8,6 +8,9 @@ import numpy as np
 from fastgd.objective.distances import gap_scale
 from fastgd.runtime.array_shapes import shaped
 
+# From worst to best.
+KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
+
 
 class Bound(NamedTuple):
     """What F - F* is said to be at most, and by what `kind` of claim.
@@ -18,6 +21,11 @@ class Bound(NamedTuple):
 
     value: float
     kind: str
+
+    @property
+    def proved(self):
+        """Whether F - F* is no more than `value`, beyond doubt."""
+        return self.kind == "proof"
 
 
 NO_BOUND = Bound(np.inf, "none")

@@ -367,7 +367,7 @@ class Certifier:
             check.bound = bound
             F = self.objective
             check.suboptimality = relative_gap_at(F, bound.value, check.objective)
-            if bound.kind == "proof":
+            if bound.proved:
                 self._lower = max(self._lower, check.objective - bound.value)
 
     def _subgradient(self, check):

@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.certificates.bound import KINDS_OF_BOUNDS
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import (
@@ -77,8 +78,6 @@ FROM_THE_WORST = (
     StopReason.PLATEAU,
     StopReason.CONVERGED,
 )
-# From worst to best; of several models the worst is reported.
-KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
 STORED_FORMAT = 5
 
@@ -521,7 +520,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         self.objective_ = float(sum(result.objective for result in results))
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
-        self.bound_kind_ = next(kind for kind in KINDS_OF_BOUNDS if kind in kinds)
+        # Of several models the worst.
+        self.bound_kind_ = min(kinds, key=KINDS_OF_BOUNDS.index)
         enough = self.tol or zero_tol.CONVERGED
         self.converged_ = self.tol is not None and self.suboptimality_ <= enough
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)

@@ -131,7 +131,7 @@ def below_rounding(result, tol):
     """Whether tol asks for less than rounding lets anybody prove, and little more was proved, while
     F has stood still for half of the checks.
     """
-    if result.bound.kind != "proof" or not zero_tol.MIN_TOL < (tol or 0.0) < result.suboptimality:
+    if not result.bound.proved or not zero_tol.MIN_TOL < (tol or 0.0) < result.suboptimality:
         return False
     target = tol * result.bound.value / result.suboptimality
     values = result.history["objective"]

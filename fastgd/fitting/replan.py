@@ -204,21 +204,21 @@ def continued(before, after, tol=0.0):
     fell = after.objective <= before.objective
     history = before.history.joined(after.history, fell)
     better, other = (after, before) if fell else (before, after)
-    if other.bound.kind == "proof":
+    if other.bound.proved:
         # What was proved of the optimum at the other point holds for this one, which is lower.
         gained = other.objective - better.objective
         bound = Bound(max(other.bound.value - gained, 0.0) + better.doubt, other.bound.kind)
         # Both bounds end at the same number, so each makes up the same multiple of what it is
         # compared with.
         share = bound.value / other.bound.value if other.bound.value > 0.0 else 1.0
-        proved = better.bound.kind != "proof" and share * other.suboptimality <= tol
+        proved = not better.bound.proved and share * other.suboptimality <= tol
         if proved or bound.value < better.bound.value:
             better = replace(better, bound=bound, suboptimality=share * other.suboptimality)
     if better is not after:
         history.repeat()
         history.replace_last(
             objective=better.objective,
-            bound=better.bound.value if better.bound.kind == "proof" else np.inf,
+            bound=better.bound.value if better.bound.proved else np.inf,
             suboptimality=better.suboptimality,
         )
     return replace(
@@ -261,7 +261,7 @@ def _stuck(plan, objective, result, tol):
 def _brought_no_more(plan, result, tol):
     """Why a plan is left, in words."""
     iterations, passes = result.history.done, result.history["passes"][-1]
-    proved = result.suboptimality < 1.0 and result.bound.kind == "proof"
+    proved = result.suboptimality < 1.0 and result.bound.proved
     far = f"{result.suboptimality:.1g}" if proved else "nothing"
     solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
     return (

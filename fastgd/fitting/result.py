@@ -96,4 +96,4 @@ class Result:
 
 def is_rounding(bound, doubt):
     """Whether what is proved to be left is no more than what F is rounded by."""
-    return bound.kind == "proof" and bound.value <= 2.0 * doubt
+    return bound.proved and bound.value <= 2.0 * doubt
