@@ -155,7 +155,9 @@ def test_frames(kind):
 
 
 @pytest.mark.parametrize(
-    "frame", [MIXED, pl.DataFrame(MIXED), MIXED.astype({"a": "boolean"})], ids=str
+    "frame",
+    [MIXED, pl.DataFrame(MIXED), MIXED.astype({"a": "boolean"})],
+    ids=["pandas", "polars", "nullable"],
 )
 def test_flags_and_narrow_columns_are_numbers(frame):
     coef = GDRegressor().fit(MIXED.astype(float), Z).coef_
@@ -269,7 +271,9 @@ def test_a_column_of_numbers_has_a_column_of_predictions():
 
 
 @pytest.mark.parametrize(
-    "make", [pd.Series, pl.Series, list, lambda w: pd.Series(w).astype("Float64")], ids=str
+    "make",
+    [pd.Series, pl.Series, list, lambda w: pd.Series(w).astype("Float64")],
+    ids=["pandas", "polars", "list", "nullable"],
 )
 def test_weights_and_offsets(make):
     weights, offset = RNG.uniform(0.5, 2.0, 80), RNG.standard_normal(80)

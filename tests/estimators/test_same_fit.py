@@ -58,7 +58,7 @@ def test_what_is_equal_is_described_alike():
         ({0: 1.0}, {0: 2.0}),
         (max, min),
     ],
-    ids=str,
+    ids=lambda value: repr(value)[:30],
 )
 def test_what_differs_is_described_otherwise(one, other):
     assert described(one) != described(other)

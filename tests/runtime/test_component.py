@@ -77,7 +77,9 @@ def test_a_number_without_a_type_is_told_when_the_class_is_made():
 
 
 @pytest.mark.parametrize(
-    "given", ["x", "2", b"2", None, 1j, np.complex128(1j), [1.0], np.ones(3), {}, object, 10**400]
+    "given",
+    ["x", "2", b"2", None, 1j, np.complex128(1j), [1.0], np.ones(3), {}, object, 10**400],
+    ids=lambda given: repr(given)[:20],
 )
 def test_what_is_not_a_number_is_refused(given):
     with pytest.raises(ValueError, match=r"^Huber epsilon must be a number, got "):
