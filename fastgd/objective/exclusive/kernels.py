@@ -3,6 +3,8 @@
 A column's code is its place among the others, or -1 less its place among the exclusive ones.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgd.objective.kernels import add_sparse_outer, squared_norm
@@ -134,33 +136,78 @@ def gather_others(rows, i, codes, columns, values):
     return n_values, own
 
 
+class InOrder(NamedTuple):
+    """Rows in the order of their exclusive column, and the blocks that they are read in.
+
+    Attributes
+    ----------
+    order : ndarray of int, (n_rows,)
+    starts : ndarray of int, (n_groups + 1,)
+        Where the rows of each exclusive column begin in it; the last group has none.
+    cuts : ndarray of int, (n_blocks + 1,)
+        Where blocks begin.
+    groups : ndarray of int, (n_blocks + 1,)
+        The group of the first row of each.
+    """
+
+    order: np.ndarray
+    starts: np.ndarray
+    cuts: np.ndarray
+    groups: np.ndarray
+
+
+class Pairs(NamedTuple):
+    """What exclusive columns have with the others, one after the other.
+
+    Attributes
+    ----------
+    offsets : ndarray of int, (n_blocks + 1,)
+        Where those of each block begin.
+    lengths : ndarray of int, (n_exclusive,)
+        How many each column has.
+    places, values : ndarray, (offsets[-1],)
+        Which of the others, and what.
+    """
+
+    offsets: np.ndarray
+    lengths: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
+
+
+class Border(NamedTuple):
+    """A bordered matrix and its inverse: B in compressed rows, D^-1 and S^-1.
+
+    Attributes
+    ----------
+    begins, places, values : ndarray
+        The rows of B, (n_exclusive, n_others).
+    reciprocals : ndarray, (n_exclusive,)
+        The diagonal of D^-1.
+    inverse : ndarray, (n_others, n_others)
+        S^-1.
+    """
+
+    begins: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
+    reciprocals: np.ndarray
+    inverse: np.ndarray
+
+
 @kernel
 def add_bordered(
-    rows,
-    codes,
-    intercept,
-    curvatures,
-    order,
-    starts,
-    cuts,
-    groups,
-    first,
-    last,
-    offsets,
-    diagonal,
-    lengths,
-    places,
-    values,
-    blocks,
+    rows, codes, intercept, curvatures, in_order, first, last, diagonal, pairs, blocks
 ):
-    """Sum of curvatures[i] (x_i, 1)(x_i, 1)' over the rows in `order`, by blocks `cuts[b]` to
-    `cuts[b + 1]` of it, the first row of which is of the group `groups[b]`.
+    """Sum of curvatures[i] (x_i, 1)(x_i, 1)' over the blocks `first` to `last` - 1 of rows
+    `in_order`.
 
-    Of an exclusive column: its own entry into `diagonal`, and what it has with the others, so many
-    as `lengths` says, into `places` and `values`, one after the other from `offsets[b]` on.  Of the
-    others: the lower triangle into `blocks[b]`, whose last row is the intercept's where there is
-    one.
+    Of an exclusive column: its own entry into `diagonal`, and what it has with the others into
+    `pairs`.  Of the others: the lower triangle into `blocks[b]`, whose last row is the intercept's
+    where there is one.
     """
+    order, starts, cuts, groups = in_order
+    offsets, lengths, places, values = pairs
     size = blocks.shape[1]
     columns = np.empty(size + 1, np.uint64)
     row = np.empty(size + 1)
@@ -212,35 +259,18 @@ def add_bordered(
 
 
 @kernel
-def longest_rows(
-    rows,
-    codes,
-    intercept,
-    samples,
-    order,
-    starts,
-    cuts,
-    groups,
-    first,
-    last,
-    begins,
-    places,
-    values,
-    reciprocals,
-    inverse,
-    longest,
-    squares,
-):
+def longest_rows(rows, codes, intercept, samples, in_order, first, last, border, longest, squares):
     """Greatest |(x_i, 1)|^2 in the inverse of a bordered matrix over the rows with weight of each
     block of the order, into `longest[b]`.
 
-    With B in `begins`, `places`, `values`, D^-1 in `reciprocals` and S^-1 in `inverse`, a row with
-    v in exclusive column e and x in the others has
+    With the matrices of a `Border` a row with v in exclusive column e and x in the others has
 
         v^2 / D_e + |x|^2 - 2 v x . u + v^2 u . b / D_e,    u = S^-1 b / D_e,
 
     b being row e of B, and |x| in S^-1.  u . b / D_e goes into `squares[e]`.
     """
+    order, starts, cuts, groups = in_order
+    begins, places, values, reciprocals, inverse = border
     size = inverse.shape[0]
     columns = np.empty(size + 1, np.uint64)
     row = np.empty(size + 1)

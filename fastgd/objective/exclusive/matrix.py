@@ -66,12 +66,13 @@ class BorderedCurvature:
         blocks = np.empty((n_blocks, size, size))
         diagonal, lengths = np.zeros(n_first), np.zeros(n_first, np.int64)
         places, values = np.empty(offsets[-1], np.int32), np.empty(offsets[-1])
-        data = F.rows, columns.codes, F.fit_intercept, curvatures, order, starts, cuts, groups
-        found = offsets, diagonal, lengths, places, values, blocks
+        data = F.rows, columns.codes, F.fit_intercept, curvatures
+        in_order = kernels.InOrder(order, starts, cuts, groups)
+        pairs = kernels.Pairs(offsets, lengths, places, values)
 
         def work(first, last):
             blocks[first:last] = 0.0
-            kernels.add_bordered(*data, first, last, *found)
+            kernels.add_bordered(*data, in_order, first, last, diagonal, pairs, blocks)
 
         F.map_blocks(work, n_blocks)
         coupling = self._coupling(groups, lengths, offsets, places, values)
@@ -89,11 +90,12 @@ class BorderedCurvature:
         cuts, groups, _ = self._cuts(starts)
         inverse, reciprocals = factor.inverse_of_others(), factor.reciprocals
         norms, squares = np.zeros(cuts.size - 1), np.zeros(reciprocals.size)
-        data = F.rows, self.columns.codes, F.fit_intercept, F.samples, order, starts, cuts, groups
-        known = B.indptr, B.indices, B.data, reciprocals, inverse, norms, squares
+        data = F.rows, self.columns.codes, F.fit_intercept, F.samples
+        in_order = kernels.InOrder(order, starts, cuts, groups)
+        border = kernels.Border(B.indptr, B.indices, B.data, reciprocals, inverse)
 
         def work(first, last):
-            kernels.longest_rows(*data, first, last, *known)
+            kernels.longest_rows(*data, in_order, first, last, border, norms, squares)
 
         F.map_blocks(work, norms.size)
         # What cancels between the terms of a norm is rounded in units of them.
