@@ -88,8 +88,17 @@ class BlockSource:
     lasting = False
 
     def blocks(self, n_bytes: int) -> Iterator[Block]:
-        """A fresh iterator over all rows: the same blocks in the same order each time, each of at
-        most about `n_bytes`, all with the same number of columns.
+        """A fresh iterator over all rows: the same blocks in the same order each time, all with the
+        same number of columns.
+
+        Parameters
+        ----------
+        n_bytes : int
+            What a block may take at most, about.
+
+        Returns
+        -------
+        iterator of Block
 
         Raises
         ------
@@ -99,16 +108,38 @@ class BlockSource:
         raise NotImplementedError
 
     def place(self, number: int, row: int) -> str:
-        """Where row `row` of block `number` is, in words for an error: file and line if known.  It
-        is asked for row 0 of each block, also where there is no error.
+        """Where a row is, in words for an error: file and line if known.  It is asked for row 0 of
+        each block, also where there is no error.
 
         What only a reading knows is asked of its iterator, where that is a `Reading`: others may go
         on at the same time.
+
+        Parameters
+        ----------
+        number : int
+            Of the block, from 0 on.
+        row : int
+            Of its rows, from 0 on.
+
+        Returns
+        -------
+        str
         """
         return f"row {row} of block {number}"
 
     def encoded_as(self, encoding: Any) -> "BlockSource":
-        """The same source with columns as another source, of a fitted model, has them."""
+        """The same source with columns as another source, of a fitted model, has them; by default
+        itself.
+
+        Parameters
+        ----------
+        encoding : object
+            That source's `encoding`.
+
+        Returns
+        -------
+        BlockSource
+        """
         return self
 
     def look_again(self) -> None:

@@ -128,6 +128,14 @@ class Loss(Component, family=True):
     def curvature(self, prediction, target):
         """Second derivative; by default the central difference of `derivative` (about ten
         digits).
+
+        Parameters
+        ----------
+        prediction, target : float
+
+        Returns
+        -------
+        float
         """
         # The cube root of the rounding error balances both errors.
         step = 6e-6 * max(1.0, abs(prediction))
@@ -140,32 +148,65 @@ class Loss(Component, family=True):
 
         A loss that is not convex may give the mean of its curvature over the targets that the
         prediction expects (Fisher's), which is never negative.
+
+        Parameters
+        ----------
+        prediction, target : float
+
+        Returns
+        -------
+        float
         """
         return self.curvature(prediction, target)
 
     @python_only
     def mean(self, predictions):
-        """What predictions stand for on the scale of the targets, an array of the same shape: what
-        `GDRegressor.predict` returns. By default the predictions themselves.
+        """What predictions stand for on the scale of the targets: what `GDRegressor.predict`
+        returns. By default the predictions themselves.
 
         Where a class defines it and declares its `infimum`, `score` is the share of the deviance
         that is explained, the deviance being the value of the loss less that; R^2 else.
+
+        Parameters
+        ----------
+        predictions : ndarray, of any shape
+            Not to be written over.
+
+        Returns
+        -------
+        ndarray, of the same shape
         """
         return predictions
 
     @python_only
     def log_likelihood(self, predictions, targets, weights, dispersion):
-        """Sum of weight * log-likelihood of the targets, a float, for a class whose value is minus
-        a log-likelihood times the dispersion, up to what does not depend on the prediction.
+        """Sum of weight * log-likelihood of the targets, for a class whose value is minus a
+        log-likelihood times the dispersion, up to what does not depend on the prediction.
 
-        The dispersion is a number, or, of a class that `estimates_dispersion`, may be one of each
-        row, where weights say how precise targets are.
+        Parameters
+        ----------
+        predictions, targets, weights : ndarray, (n_samples,)
+        dispersion : float or ndarray, (n_samples,)
+            One of each row only for a class that `estimates_dispersion`, where weights say how
+            precise targets are.
+
+        Returns
+        -------
+        float
         """
 
     @python_only
     def probability(self, predictions):
-        """Probability of the class +1 for predictions, an array of any shape: what a class that
-        defines it gives to `predict_proba`.
+        """Probability of the class +1: what a class that defines it gives to `predict_proba`.
+
+        Parameters
+        ----------
+        predictions : ndarray, of any shape
+            Not to be written over.
+
+        Returns
+        -------
+        ndarray, of the same shape
         """
 
     @python_only
@@ -173,6 +214,14 @@ class Loss(Component, family=True):
         """The loss of so many classes at once that a classifier takes for more than two, for a
         class that defines it; what derives from that class may be another loss, and defines its
         own.
+
+        Parameters
+        ----------
+        n_classes : int
+
+        Returns
+        -------
+        VectorLoss or None
         """
         return None
 
@@ -258,15 +307,33 @@ class VectorLoss(Component, family=True):
         """
 
     def value_and_derivatives(self, predictions, target, out):
-        """The value, with the derivatives written to out: what passes call, for losses whose two
+        """The value, with the derivatives written to `out`: what passes call, for losses whose two
         share most of their work.
+
+        Parameters
+        ----------
+        predictions : ndarray, (K,)
+        target : ndarray, (n_targets,)
+        out : ndarray, (K,)
+            Written over.
+
+        Returns
+        -------
+        float
         """
         self.derivatives(predictions, target, out)
         return self.value(predictions, target)
 
     def curvature_product(self, predictions, target, direction, out):
-        """Write H @ direction to out, H the (K, K) second derivative; by default a central
+        """Write H @ direction to `out`, H the (K, K) second derivative; by default a central
         difference.
+
+        Parameters
+        ----------
+        predictions, direction : ndarray, (K,)
+        target : ndarray, (n_targets,)
+        out : ndarray, (K,)
+            Written over; it is none of the others.
         """
         moved, before = np.empty(predictions.size), np.empty(predictions.size)
         largest, longest = 1.0, 1e-100
@@ -283,8 +350,15 @@ class VectorLoss(Component, family=True):
             out[k] = (out[k] - before[k]) / (2.0 * step)
 
     def curvature_diagonal(self, predictions, target, out):
-        """Write the diagonal of H to out; by default from K products, for losses that do not have
+        """Write the diagonal of H to `out`; by default from K products, for losses that do not have
         it at once.
+
+        Parameters
+        ----------
+        predictions : ndarray, (K,)
+        target : ndarray, (n_targets,)
+        out : ndarray, (K,)
+            Written over.
         """
         along, product = np.zeros(predictions.size), np.empty(predictions.size)
         for k in range(predictions.size):
@@ -295,34 +369,76 @@ class VectorLoss(Component, family=True):
 
     @python_only
     def mean(self, predictions):
-        """What predictions, (n_samples, K), stand for on the scale of the targets; by default
-        the predictions themselves.  As that of `Loss`.
+        """What predictions stand for on the scale of the targets; by default the predictions
+        themselves.  As that of `Loss`.
+
+        Parameters
+        ----------
+        predictions : ndarray, (n_samples, K)
+            Not to be written over.
+
+        Returns
+        -------
+        ndarray, (n_samples, K)
         """
         return predictions
 
     @python_only
     def summed_curvature(self, predictions, targets, weights):
-        """Sum of weight * H over rows, (K, K), for a class that has it at less than the K products
-        with H of each row that are taken where this is None, as by default.
+        """Sum of weight * H over rows, for a class that has it at less than the K products with H
+        of each row that are taken where this is None, as by default.
+
+        Parameters
+        ----------
+        predictions : ndarray, (n_samples, K)
+        targets : ndarray, (n_samples, n_targets)
+        weights : ndarray, (n_samples,)
+
+        Returns
+        -------
+        ndarray, (K, K), or None
         """
 
     @python_only
     def best_shifts(self, shares):
-        """Predictions, (K,), that are best where the rows have nothing but their targets, the
-        numbers of K classes with these shares, none of which is 0; None, as by default, for a class
-        that does not know them.
+        """Predictions that are best where the rows have nothing but their targets, the numbers of K
+        classes; None, as by default, for a class that does not know them.
+
+        Parameters
+        ----------
+        shares : ndarray, (K,)
+            Of each class in the weights, none of them 0.
+
+        Returns
+        -------
+        ndarray, (K,), or None
         """
 
     @python_only
     def curvature_root(self, predictions):
-        """Vectors r, (n_samples, K), with H + r r' diagonal in each row, for a class whose H is of
-        this kind; None, as by default, for others.
+        """Vectors r with H + r r' diagonal in each row, for a class whose H is of this kind; None,
+        as by default, for others.
+
+        Parameters
+        ----------
+        predictions : ndarray, (n_samples, K)
+
+        Returns
+        -------
+        ndarray, (n_samples, K), or None
         """
 
     @python_only
     def n_predictions(self, targets) -> int:
-        """Return K, the number of predictions that targets, (n_samples, n_targets), ask for; by
-        default n_targets.
+        """Return K, the number of predictions that targets ask for; by default n_targets.
+
+        Parameters
+        ----------
+        targets : ndarray, (n_samples, n_targets)
+
+        Returns
+        -------
+        int
         """
         return int(np.shape(targets)[1])
 
@@ -332,8 +448,16 @@ class VectorLoss(Component, family=True):
 
     @python_only
     def probability(self, predictions):
-        """Probability of each class for predictions, (n_samples, K), for a class that defines
-        it.
+        """Probability of each class, for a loss that defines it.
+
+        Parameters
+        ----------
+        predictions : ndarray, (n_samples, K)
+            Not to be written over.
+
+        Returns
+        -------
+        ndarray, (n_samples, K)
         """
 
     @python_only

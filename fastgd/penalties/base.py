@@ -99,6 +99,17 @@ class Penalty(Component, family=True):
 
         The default halves the way from 0 to the coefficient 60 times, by the sign of the
         derivative: slow, and right for every convex penalty that is least at 0.
+
+        Parameters
+        ----------
+        coefficient : float
+        j : int
+        rate : float
+            Above 0.
+
+        Returns
+        -------
+        float
         """
         near, far = 0.0, 1.0  # as shares of the coefficient
         for _ in range(60):
@@ -110,15 +121,34 @@ class Penalty(Component, family=True):
 
     @python_only
     def check_columns(self, n_features):
-        """Raise ValueError where this penalty is not for X with so many columns."""
+        """Look at how many columns X has; by default any number will do.
+
+        Parameters
+        ----------
+        n_features : int
+
+        Raises
+        ------
+        ValueError
+            Where this penalty is for another number.
+        """
 
     @python_only
     def largest_alpha(self, gradient, gain):
-        """The largest alpha of interest where the mean loss has this gradient, (d, K), at the
-        best model under the `limit`; None where it is not known.
+        """The largest alpha of interest: with an L1 part the least that keeps the penalised
+        coefficients where the `limit` has them; else one with which F falls by no more than `gain`,
+        as under an L2 penalty it does by at most |g|^2 / (2 alpha).
 
-        With an L1 part the least that keeps the penalised coefficients there; else one with which
-        F falls by no more than `gain`, as under an L2 penalty it does by at most |g|^2 / (2 alpha).
+        Parameters
+        ----------
+        gradient : ndarray, (d, K)
+            Of the mean loss at the best model under the `limit`.
+        gain : float
+
+        Returns
+        -------
+        float or None
+            None where it is not known.
         """
         if self.shares is None or not sum(self.shares) > 0.0:
             return None
@@ -129,8 +159,16 @@ class Penalty(Component, family=True):
 
     @python_only
     def limit(self, n_features):
-        """Between which ends the coefficients of each feature are as alpha grows without end, two
-        arrays (d,): those that are penalised are at 0, or the bound nearest to it.
+        """Between which ends the coefficients of each feature are as alpha grows without end:
+        those that are penalised are at 0, or the bound nearest to it.
+
+        Parameters
+        ----------
+        n_features : int
+
+        Returns
+        -------
+        low, high : ndarray, (d,)
         """
         high = np.full(n_features, np.inf if self.shares == (0.0, 0.0) else 0.0)
         return -high, high
@@ -142,8 +180,18 @@ class Penalty(Component, family=True):
 
     @python_only
     def term(self, alpha, n_predictions=1):
-        """Return the `Term` of this penalty with the strength `alpha`, on the (d, K) coefficients
-        of K predictions.
+        """Return the `Term` of this penalty with a strength, on the coefficients of all columns.
+
+        Parameters
+        ----------
+        alpha : float
+            At least 0.
+        n_predictions : int
+            K: the coefficients are (d K,), those of a column for all predictions in a row.
+
+        Returns
+        -------
+        Term
         """
         shares = (0.0, 0.0) if alpha == 0.0 else self.shares
         if shares is None:

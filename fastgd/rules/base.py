@@ -95,8 +95,17 @@ class Rule(Component, family=True):
     accumulates: ClassVar[bool] = False
 
     def begin(self, step):
-        """Number or numbers that all coefficients share in update `step` (1, 2, ...), for
-        example a bias correction.
+        """Number or numbers that all coefficients share in an update, for example a bias
+        correction.
+
+        Parameters
+        ----------
+        step : int
+            Of the update: 1, 2, ...
+
+        Returns
+        -------
+        float or tuple of float
         """
         return 1.0
 
@@ -123,32 +132,81 @@ class Rule(Component, family=True):
         """
 
     def reach(self, state, j, rate, scale):
-        """How far a lasting gradient of 1 moves coefficient `j` per step: the rate that a
-        proximal step has to use.
+        """How far a lasting gradient of 1 moves a coefficient per step: the rate that a proximal
+        step has to use.
+
+        Parameters
+        ----------
+        state, j, rate, scale
+            As of `step`, which has been taken; `state` is not written over.
+
+        Returns
+        -------
+        float
         """
         return rate
 
     def decay(self, state, j, coefficient, alpha, rate):
-        """Derivative of an L2 penalty of strength `alpha`; a rule whose `coast` stops at zero
-        tempers it where it would take the coefficient past that.
+        """Derivative of an L2 penalty; a rule whose `coast` stops at zero tempers it where it would
+        take the coefficient past that.
+
+        Parameters
+        ----------
+        state, j, rate
+            As of `step`; `state` is not written over.
+        coefficient : float
+        alpha : float
+            Strength of the penalty.
+
+        Returns
+        -------
+        float
         """
         return alpha * coefficient
 
     def coast(self, state, j, coefficient, alpha, rate, count):
-        """Coefficient `j` after `count` steps without a loss gradient, and the sum of its
-        `count` values on the way.
+        """A coefficient after some steps without a loss gradient, and the sum of its values on the
+        way.
+
+        Parameters
+        ----------
+        state, j, rate
+            As of `step`; `state[:, j]` is written over.
+        coefficient : float
+        alpha : float
+            Strength of an L2 penalty.
+        count : int
+            How many steps.
+
+        Returns
+        -------
+        coefficient, total : float
         """
         return coefficient, count * coefficient
 
     @python_only
     def newest_share(self) -> float:
-        """How much of a step the newest of lasting gradients is: 1 - momentum."""
+        """How much of a step the newest of lasting gradients is: 1 - momentum.
+
+        Returns
+        -------
+        float
+        """
         return 1.0
 
     @python_only
     def after(self, updates):
-        """Return the rule that takes the place of this one after so many updates of a run whose
-        steps are to die out.
+        """Return the rule that takes the place of this one in a run whose steps are to die out; by
+        default this one.
+
+        Parameters
+        ----------
+        updates : int
+            Of the run so far.
+
+        Returns
+        -------
+        Rule
         """
         return self
 
