@@ -174,8 +174,22 @@ class Objective:
         """Objective of parts that are already checked: how the estimators, and one-vs-rest,
         share one X.
 
-        Another one of the same rows knows their `n_nonzeros`: to count them in a wide dense X takes
-        a pass.
+        Parameters
+        ----------
+        loss : Loss or VectorLoss
+        rows : Rows
+        samples : WeightedSamples
+        penalty : Penalty
+        alpha : float
+        fit_intercept : bool
+        n_threads : int
+        n_nonzeros : int, optional
+            Of the rows, as another objective of them knows it: to count them in a wide dense X
+            takes a pass.
+
+        Returns
+        -------
+        Objective
         """
         self = cls.__new__(cls)
         self._set(loss, rows, samples, penalty, alpha, fit_intercept, n_threads, n_nonzeros)
@@ -353,6 +367,11 @@ class Objective:
         -------
         coef : ndarray, (d,), or (d, K) for a vector loss
         intercept : float, or ndarray, (K,)
+
+        Raises
+        ------
+        ValueError
+            Where `v` does not hold `size` numbers.
         """
         v = as_floats(v, "the vector of unknowns")
         if v.size != self.size:
@@ -496,6 +515,12 @@ class Objective:
         -------
         loss : float
         gradient : ndarray, (size,), or None
+            A new array.
+
+        Raises
+        ------
+        ValueError
+            Where `v` does not hold `size` numbers.
         """
         coef, intercept = self._contiguous(v)
         arguments = coef, intercept, floor, alone
@@ -513,11 +538,19 @@ class Objective:
             Filled with weight * curvature of each row's loss, at least 0 and at least
             min(derivative^2 / value, `floor`).
         floor : float
+            What curvatures are raised to far from the optimum, at most: a Newton step for the row
+            alone then goes no further than to where its tangent is 0.
 
         Returns
         -------
         value : float
         gradient : ndarray, (size,)
+            A new array.
+
+        Raises
+        ------
+        ValueError
+            Where `v` does not hold `size` numbers.
         """
         value, gradient = self.loss_and_gradient(v, curvatures, floor)
         value += self.term.add_gradient(_vector(v)[: self._n_coef], gradient[: self._n_coef])
@@ -697,11 +730,19 @@ class Objective:
         return value, gradient, assemble(self, matrix)
 
     def gram(self, curvatures, alike=False):
-        """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One
-        pass.
+        """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, for one prediction: one pass.
 
-        What `smooth_and_gradient` filled at a point gives the second derivative there. With `alike`
-        dense and CSR rows give the same bits, by the loop over nonzeros.
+        Parameters
+        ----------
+        curvatures : ndarray, (n_samples,)
+            What `smooth_and_gradient` filled at a point gives the second derivative of F there.
+        alike : bool
+            Whether dense and CSR rows give the same bits, by the loop over nonzeros.
+
+        Returns
+        -------
+        ndarray, (size, size)
+            A new array.
         """
         return assemble(self, self.sum_over_parts(gram_sum, alike, rows=(curvatures,)))
 
@@ -722,6 +763,11 @@ class Objective:
     def largest(self):
         """The greatest |x| of each column where there are moments, else no less: its norm, for
         half a pass, kept.
+
+        Returns
+        -------
+        ndarray, (d,)
+            Not to be written over.
         """
         if self._moments is None and self._norms is None:
             self.meter.count(0.5 / self.share)  # of all rows, those of a part or not
@@ -746,6 +792,10 @@ class Objective:
     def root_mean_squares(self):
         """Root of the mean of s_i x_ij^2 of each column, or more: without moments for half a
         pass, kept.
+
+        Returns
+        -------
+        ndarray, (d,)
         """
         if self._moments is not None:
             return np.sqrt(self._moments.mean_squares)
@@ -795,10 +845,22 @@ class Objective:
         return total.reshape(-1)[: self.size]
 
     def over_parts(self, work, *arguments, rows=()):
-        """What `work(part, *arguments, *own)` gives for each part of the rows that is in memory at
-        once, in order: the objective itself, or those of the blocks that a source is read in.
+        """What `work` gives for each part of the rows that is in memory at once, in order: the
+        objective itself, or those of the blocks that a source is read in.
 
-        `own` are the entries of the arrays `rows`, one for each row, that belong to the part.
+        Parameters
+        ----------
+        work : callable
+            `work(part, *arguments, *own)`, the part being an objective; found by its module and
+            name where rows are on a cluster.
+        *arguments : object
+            The same for all parts.
+        rows : tuple of ndarray, (n_samples, ...)
+            `own` are their entries that belong to the part.
+
+        Yields
+        ------
+        object
         """
         if self.rows.in_memory:
             yield work(self, *arguments, *rows)
@@ -806,18 +868,50 @@ class Objective:
             yield from self.rows.over_parts(self, work, arguments, rows)
 
     def sum_over_parts(self, work, *arguments, rows=()):
-        """Sum of what `work` gives for the parts, arrays or tuples of them, added in order."""
+        """Sum of what `work` gives for the parts, added in order.
+
+        Parameters
+        ----------
+        work, *arguments, rows
+            As those of `over_parts`; `work` gives numbers, arrays or tuples of them.
+
+        Returns
+        -------
+        float, ndarray or tuple
+        """
         if self.rows.in_memory:
             return work(self, *arguments, *rows)
         return self.rows.sum_over_parts(self, work, arguments, rows)
 
     def on_block(self, rows, facts):
-        """The losses on one block of the rows, as a part."""
+        """The losses on one block of the rows, as a part.
+
+        Parameters
+        ----------
+        rows : Rows
+            The block's.
+        facts : BlockFacts
+            Which of all rows they are.
+
+        Returns
+        -------
+        Objective
+        """
         return on_block(self, rows, facts)
 
     def map_blocks(self, work, n_blocks=None, n_values=None, passes=1.0):
-        """Call `work(first, last)` over the blocks, on threads: it takes as long as reading
-        `n_values`, and counts as so many passes.
+        """Call `work(first, last)` over the blocks that threads share, on threads.
+
+        Parameters
+        ----------
+        work : callable
+            Of the numbers of the first block and of the one after the last.
+        n_blocks : int, optional
+            None: as many as `range_cuts` has.
+        n_values : int, optional
+            It takes as long as reading so many; None: all that are stored.
+        passes : float
+            What it counts as.
         """
         n_values = int(self.share * self.rows.stored()) if n_values is None else n_values
         map_ranges(work, n_blocks or self.range_cuts.size - 1, self.n_threads, n_values)
