@@ -82,7 +82,7 @@ class ProofRecord:
 
     Attributes
     ----------
-    factor : ndarray or None
+    factor : ndarray or None, (size, n_kept)
         A root of the inverse of the last curvature matrix.
     rough : bool
         Whether that is a hint of a solver, and not from a proof.
@@ -92,9 +92,11 @@ class ProofRecord:
         Passes that it took.
     wait : float
         Passes before another one.
-    measured : object
-        The factor whose `reach` is known.
+    measured : Factor or None
+        Of the curvature matrix whose `reach` is known.
     reach : float
+        No less than the greatest |(x_i, 1)| in the norm of the inverse of that matrix: so much at
+        most a prediction changes by in a step of length 1.
     """
 
     factor: Any = None

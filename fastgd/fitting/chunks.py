@@ -26,7 +26,17 @@ from fastgd.solvers.stochastic.scheduled import StochasticMemory
 
 @dataclass
 class TargetEpoch:
-    """One target's part of a `partial_fit`; the objective is that of the chunk after its epoch."""
+    """One target's part of a `partial_fit`.
+
+    Attributes
+    ----------
+    plan : Plan
+    state : State
+    coef : ndarray, (d,), or (d, K) for a vector loss
+    intercept : float, or ndarray, (K,)
+    objective : float
+        F of the chunk after its epoch.
+    """
 
     plan: object
     state: object
@@ -111,12 +121,21 @@ def _forget(solver, state, keep, X):
 
 
 class Stream(NamedTuple):
-    """How chunks are taken: by the same plan as long as the settings are the same object."""
+    """How chunks are taken: by the same plan as long as the settings are the same object.
+
+    Attributes
+    ----------
+    settings : Settings
+    plan : Plan
+    rule : Rule or None
+    fresh : bool
+        Whether chunks are all that the model comes from.
+    """
 
     settings: Settings
     plan: Plan
     rule: Rule | None
-    fresh: bool  # whether chunks are all that the model comes from
+    fresh: bool
 
 
 def _stream(settings, objective, start, stream):

@@ -20,14 +20,23 @@ class Task:
 
     Attributes
     ----------
-    loss, penalty, rows, settings
-        Components, `Rows` and `Settings`.
-    alpha, fit_intercept, max_iter, max_time, stop_rules
-        As the estimators' parameters; `stop_rules` the user's.
+    loss : Loss or VectorLoss
+    penalty : Penalty
+    rows : Rows
+    settings : Settings
+    alpha : float
+    fit_intercept : bool
+    max_iter : int
+        Iterations at most.
+    max_time : float or None
+        Seconds at most.
+    stop_rules : tuple of StoppingRule
+        The user's own.
     score : callable or None
         `score(objective, v, k)` on validation rows, for early stopping.
     watch : callable or None
         `watch(k)` is the Watch of target `k`.
+    n_threads : int
     notes : tuple of str
         What else plans are to tell.
     keeps_states : bool
@@ -68,8 +77,19 @@ class Task:
 @dataclass
 @shaped(coef="d | d k", intercept="k")
 class Run:
-    """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients
-    and intercept; in `path` those after each update, where they are recorded.
+    """One target's part of a fit.
+
+    Attributes
+    ----------
+    plan : Plan
+        The last one.
+    result : Result
+    updates : int
+        Of the unknowns so far, by all plans.
+    coef : ndarray, (d,), or (d, K) for a vector loss
+    intercept : float, or ndarray, (K,)
+    path : list of tuple, or None
+        (coef, intercept) after each update, where they are recorded.
     """
 
     plan: object

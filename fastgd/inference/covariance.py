@@ -111,7 +111,7 @@ def covariance_of(
     ----------
     objective : Objective
         Of one prediction, a loss with a derivative and no L1 part.
-    coef, intercept : ndarray (n_features,), float
+    coef, intercept : ndarray, (n_features,), and float
         As the user sees them.
     total : float
         Sum of the user's weights.

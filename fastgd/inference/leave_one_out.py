@@ -64,7 +64,7 @@ def leave_one_out(objective, coef, intercept, total):
     objective : Objective
         Of the rows that were fitted: one prediction, a loss with a curvature, a quadratic penalty
         or none.
-    coef, intercept : ndarray (n_features,), float
+    coef, intercept : ndarray, (n_features,), and float
         As the user sees them.
     total : float
         Sum of the weights.

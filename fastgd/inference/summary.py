@@ -325,7 +325,7 @@ def summarise(
     objective : Objective
         Of the rows that the model was fitted to, with the loss, weights, offset and penalty; one
         prediction, a loss with a derivative, no L1 part.
-    coef, intercept : ndarray (n_features,), float
+    coef, intercept : ndarray, (n_features,), and float
         As the user sees them.
     names : list of str
         Of the coefficients, the intercept included where there is one.
