@@ -177,9 +177,12 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         Parameters
         ----------
         X : array-like or sparse, (n_samples, n_features), or BlockSource
-            A source of blocks (`fastgd.from_chunks`, ...) brings its own targets, weights and
-            offsets; a memory map that does not fit in `memory` is read in blocks too.
-        y : array-like, (n_samples,)
+            float64 or float32; other numbers become float64.  A source of blocks
+            (`fastgd.from_chunks`, ...) brings its own targets, weights and offsets; a memory map
+            that does not fit in `memory` is read in blocks too.
+        y : array-like, (n_samples,) or (n_samples, n_targets)
+            Labels of any kind for a classifier, or a table of several that are 0 or 1 each; numbers
+            for a regressor; None beside a source.
         sample_weight : array-like, (n_samples,), optional
             Weight k means the row k times; only ratios matter.
         coef_init, intercept_init : array-like, optional
@@ -204,6 +207,11 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         KeyboardInterrupt
             Where the fit is interrupted (Ctrl-C).  Once a check was made, the best model so far is
             stored, with `StopReason.INTERRUPTED`; before, the estimator is left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Where the fit ended before `tol` was shown, with advice.
         """
         check_parameters(vars(self))
         resumption = None if self.checkpoint is None else Resumption(self)

@@ -334,7 +334,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Parameters
         ----------
         X : array-like or sparse, (n_samples, n_features)
-        y : array-like, (n_samples,)
+            float64 or float32; other numbers become float64.
+        y : array-like, (n_samples,) or (n_samples, n_targets)
+            Labels of any kind, or a table of several that are 0 or 1 each.
         classes : array-like, (n_classes,), optional
             All labels there will be; needed in the first call.
         sample_weight : array-like, (n_samples,), optional
@@ -483,7 +485,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ----------
         X : array-like or sparse, (n_samples, n_features), or BlockSource
             A source brings its own y, weights and offsets.
-        y : array-like, (n_samples,)
+        y : array-like, (n_samples,) or (n_samples, n_targets)
+            Labels; of a table all those of a row have to be right.
         sample_weight, offset : array-like, (n_samples,), optional
 
         Returns

@@ -245,7 +245,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Parameters
         ----------
         X : array-like or sparse, (n_samples, n_features)
+            float64 or float32; other numbers become float64.
         y : array-like, (n_samples,) or (n_samples, n_targets)
+            Numbers.
         sample_weight : array-like, (n_samples,), optional
             Only ratios matter, within a chunk and between chunks.
         X_val, y_val, sample_weight_val, offset_val : array-like, optional
@@ -328,7 +330,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         ----------
         X : array-like or sparse, (n_samples, n_features), or BlockSource
             A source brings its own y, weights and offsets.
-        y : array-like, (n_samples,)
+        y : array-like, (n_samples,) or (n_samples, n_targets)
+            Numbers, a column for each target.
         sample_weight, offset : array-like, (n_samples,), optional
 
         Returns
