@@ -8,11 +8,17 @@ import pytest
 from fastgd import MCP, SCAD, GDClassifier, GDRegressor, GDRegressorCV, Objective, from_chunks
 from fastgd.certificates.estimates import fall_along_columns
 from fastgd.model_selection.alpha_path import fit_path
+from fastgd.penalties.concave import Concave
 from fastgd.penalties.term import ElasticTerm
+from support.penalties import kinds
 
 PENALTIES = [MCP(), MCP(1.5), SCAD(), SCAD(2.5)]
 every_penalty = pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
 ALPHA = 0.4
+
+
+def test_every_concave_penalty_is_here():
+    assert {type(one) for one in PENALTIES} == kinds(Concave)
 
 
 def problem(n=100, d=10, seed=0):

@@ -13,6 +13,8 @@ from fastgd import (
     Objective,
     SparseGroupLasso,
 )
+from fastgd.penalties.groups import Grouped
+from support.penalties import kinds
 
 GROUPS = [[0, 5], [1, 2, 3], [4], [6, 7]]
 
@@ -41,6 +43,10 @@ PENALTIES = [
     (SparseGroupLasso(GROUPS, 0.3), 0.7 * np.sqrt([2, 3, 1, 2]), 0.3),
     (SparseGroupLasso(GROUPS, 0.5, weights=[1, 0, 2, 1]), np.array([0.5, 0.0, 1.0, 0.5]), 0.5),
 ]
+
+
+def test_every_penalty_of_groups_is_here():
+    assert {type(one) for one, _, _ in PENALTIES} == kinds(Grouped)
 
 
 @pytest.mark.parametrize(("penalty", "strengths", "l1"), PENALTIES, ids=lambda p: repr(p)[:20])

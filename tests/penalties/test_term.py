@@ -12,6 +12,7 @@ from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 from fastgd.penalties.term import ElasticTerm, SeparableTerm, Term
 from support.components import ToyWeightedL1
+from support.twins import members
 
 ALPHA = 0.7
 D, K = 5, 2
@@ -53,6 +54,11 @@ PENALTIES = [
 ]
 every_penalty = pytest.mark.parametrize("penalty", PENALTIES, ids=lambda one: type(one).__name__)
 NETS = pytest.mark.parametrize(("l1", "l2"), [(0.7, 0.0), (0.0, 0.6), (0.7, 0.6)])
+
+
+def test_every_penalty_of_single_coefficients_is_here():
+    singles = {type(one) for one in members(Penalty) if one.single}
+    assert singles <= {type(one) for one in PENALTIES}
 
 
 def coefficients(seed, d=D * K):

@@ -1,0 +1,44 @@
+"""Every penalty of the package, made: classes that need groups, bounds or a matrix are no members
+by name.
+"""
+
+import numpy as np
+
+from fastgd.penalties.base import Penalty
+from fastgd.penalties.concave import MCP, SCAD
+from fastgd.penalties.groups import GroupLasso, SparseGroupLasso
+from fastgd.penalties.multi_task import MultiTask
+from fastgd.penalties.quadratic import with_quadratic
+from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
+from fastgd.penalties.weighted import weighted
+from fastgd.runtime.fingerprint import is_ours
+
+
+def every_penalty(d):
+    """{name: penalty} for an even number of columns."""
+    pairs = np.arange(d).reshape(-1, 2).tolist()
+    differences = np.diff(np.eye(d), axis=0)
+    return {
+        "l2": L2(),
+        "l1": L1(),
+        "elasticnet": ElasticNet(0.4),
+        "none": NoPenalty(),
+        "groups": GroupLasso(pairs),
+        "sparse groups": SparseGroupLasso(pairs, 0.4),
+        "multi task": MultiTask(0.7),
+        "mcp": MCP(),
+        "scad": SCAD(),
+        "bounds": weighted(L1(), bounds=(-0.1, 0.3)),
+        "matrix": with_quadratic(L2(), differences.T @ differences),
+    }
+
+
+def kinds(family):
+    """The classes of the package below one of its classes that have no class below them."""
+    below = [cls for cls in family.__subclasses__() if is_ours(cls)]
+    return {family} if not below else set().union(*map(kinds, below))
+
+
+def without_an_example():
+    """Classes of penalties that `every_penalty` lacks."""
+    return kinds(Penalty) - {type(one) for one in every_penalty(4).values()}
