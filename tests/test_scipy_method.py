@@ -12,9 +12,11 @@ import pytest
 from scipy.optimize import Bounds, LinearConstraint, OptimizeWarning, minimize, rosen, rosen_der
 
 from fastgd.rules.adaptive import Adam
+from fastgd.rules.base import Rule
 from fastgd.scipy_method import gradient_descent
+from support.twins import members
 
-RULES = ["gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
+RULES = [rule.name for rule in members(Rule)]
 RATES = ["constant", "invscaling", "line_search", "auto"]
 
 CURVATURE = np.array([[3.0, 1.0], [1.0, 2.0]])

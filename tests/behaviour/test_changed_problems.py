@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from fastgd import ConvergenceWarning, GDClassifier, GDRegressor, GroupLasso
+from fastgd.fitting.choose_solver import batch_sizes
 
 RNG = np.random.default_rng(0)
 N, D = 60, 4
@@ -53,6 +54,11 @@ CHANGES = {
     "order": ((SMALL, X, Y, None), (SMALL, X[ORDER], Y[ORDER], None)),
     "a column empties": ((SMALL, X, Y, None), (SMALL, EMPTIED, Y, None)),
 }
+
+
+def test_every_solver_with_a_name_is_here():
+    named = {one["solver"] for one in FITS.values() if "solver" in one}
+    assert set(batch_sizes()) <= named | {"newton"}  # which auto takes for least squares
 
 
 def fitted(model, params, X, y, weights, make):

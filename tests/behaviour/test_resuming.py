@@ -13,9 +13,10 @@ from sklearn.base import clone
 
 from fastgd import Adam, GDClassifier, GDRegressor, Penalty
 from fastgd.losses.regression import SquaredError
-from support.twins import with_jit
+from fastgd.rules.base import Rule
+from support.twins import members, with_jit
 
-RULES = ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+RULES = [rule.name for rule in members(Rule)]
 STEPS = ({}, {"learning_rate": "invscaling", "eta0": 0.05})
 EVERY = [
     {"solver": solver, "batch_size": batch, **steps}

@@ -12,6 +12,8 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor
+from fastgd.rules.base import Rule
+from support.twins import members
 
 FULL = {"batch_size": "full"}
 # Named solver and batch.  Few iterations: steps that follow the data in jumps let rounding grow
@@ -191,8 +193,8 @@ LOSSES = [
 # Without the JIT each solver with another loss.
 @pytest.mark.thinned(plain=7, compiled=1)
 @pytest.mark.parametrize(("cls", "loss"), LOSSES)
-@pytest.mark.parametrize("solver", ["nesterov", "gd", "adam", "rmsprop", "adagrad", "momentum"])
-def test_weights(cls, loss, solver):
+@pytest.mark.parametrize("solver", [rule.name for rule in members(Rule)])
+def test_weights_are_repeated_rows_however_rows_are_stored_and_ordered(cls, loss, solver):
     X, labels, target = data()
     y = labels if cls is GDClassifier else target
     weights = np.random.default_rng(1).integers(0, 4, y.size)

@@ -21,6 +21,8 @@ from fastgd import (
     Momentum,
     Quantile,
 )
+from fastgd.rules.base import Rule
+from support.twins import members
 
 X = np.random.default_rng(0).standard_normal((40, 3))
 Y = (X[:, 0] > 0).astype(int)
@@ -217,7 +219,7 @@ def test_one_class_that_explodes_leaves_all_classes_as_they_were():
     assert not hasattr(model, "classes_")
 
 
-RULES = ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+RULES = [rule.name for rule in members(Rule)]
 STRATEGIES = list(itertools.product(RULES, ("full", 32, 1)))
 if numba.config.DISABLE_JIT:
     STRATEGIES = [("nesterov", "full"), ("gd", "full"), ("gd", 32)]
