@@ -82,6 +82,20 @@ WRONG = [
     ({"loss": None}, "loss must be a string or a Loss"),
     ({"penalty": "l3"}, "unknown penalty 'l3'"),
     ({"penalty": 2}, "penalty must be a string, None or a Penalty"),
+    ({"positive": 1}, "positive must be True or False, got 1"),
+    ({"bounds": 3}, r"bounds must be a pair \(low, high\)"),
+    ({"bounds": (1, 0)}, "bounds must be numbers low <= high, got low=1 and high=0"),
+    ({"penalty_weights": [1.0, -1.0, 1.0]}, "penalty_weights must not be .* -1 for feature 1"),
+    ({"penalty_weights": [1.0] * 4}, "each of the 3 features of X, got 4"),
+    ({"P2": "x"}, "P2 must be a square matrix of numbers, got 'x'"),
+    ({"P2": np.eye(4)}, r"P2 must be of shape \(3, 3\)"),
+    ({"P2": -np.eye(3)}, "P2 must be positive semi-definite, it has the eigenvalue -1"),
+    ({"forget": -1}, "forget must be None or a positive number of rows"),
+    ({"forget": "a"}, "forget must be None or a positive number of rows"),
+    ({"memory": 0}, "memory must be a number of bytes, at least 1e6, or None, got 0"),
+    ({"checkpoint": 3}, "checkpoint must be None or the path of a file, got 3"),
+    ({"checkpoint_every": -1}, "checkpoint_every must be a number of seconds, at least 0"),
+    ({"record": "x"}, "record must be None or 'coef', got 'x'"),
 ]
 WRONG_CLASSIFIER = [
     ({"multi_class": "ovo"}, "multi_class must be 'auto', 'multinomial' or 'ovr'"),
@@ -108,6 +122,14 @@ PAIRS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("estimator", "wrong"), [(GDRegressor, WRONG), (GDClassifier, WRONG + WRONG_CLASSIFIER)]
+)
+def test_every_parameter_has_a_wrong_value(estimator, wrong):
+    names = set().union(*(given for given, _ in wrong))
+    assert names == set(inspect.signature(estimator).parameters)
+
+
 def assert_refused(model, y, message, error=ValueError, fit=("fit", "partial_fit")):
     for fitted in (False, True):
         state = copy.deepcopy(model)
@@ -128,7 +150,7 @@ def assert_refused(model, y, message, error=ValueError, fit=("fit", "partial_fit
 
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG + PAIRS, ids=lambda value: str(value)[:30])
-def test_regressor(wrong, message):
+def test_wrong_parameters_of_a_regressor_are_refused(wrong, message):
     late = {"stop", "max_iter"} & wrong.keys() and wrong.get("max_iter", 1) != 0
     assert_refused(
         GDRegressor(**wrong),
@@ -141,7 +163,7 @@ def test_regressor(wrong, message):
 @pytest.mark.parametrize(
     ("wrong", "message"), WRONG + WRONG_CLASSIFIER + PAIRS, ids=lambda value: str(value)[:30]
 )
-def test_classifier(wrong, message):
+def test_wrong_parameters_of_a_classifier_are_refused(wrong, message):
     assert_refused(GDClassifier(**wrong), Y, message, fit=("fit",))
 
 
