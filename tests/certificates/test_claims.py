@@ -20,7 +20,7 @@ from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.newton.column_subspace import ColumnSubspace
 from fastgd.solvers.newton.least_squares import EXTRAPOLATED
 from fastgd.solvers.newton.subspace import RowSubspace
-from tests.support.components import HalfSquare, SquareOfLargeTargets, SquareWithoutConstant
+from support.components import HalfSquare, SquareOfLargeTargets, SquareWithoutConstant
 
 
 def one_hot_beside_raw(seed, n=1500, levels=1800, largest=1e7):

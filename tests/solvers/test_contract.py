@@ -11,17 +11,20 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd import MCP, GroupLasso, from_chunks, solvers
+from fastgd import from_chunks, solvers
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.plain_values import Decoder, Encoder
 from fastgd.fitting.stored_classes import REGISTERED
 from fastgd.losses.base import Loss
+from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
+from fastgd.losses.regression import SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.rules.base import Rule
 from fastgd.solvers.base import SolverOptions
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.stochastic.automatic_rates import AutomaticRates
+from support.penalties import every_penalty, without_an_example
 from support.problems import Quartic, dense_problem
 from support.twins import members, with_jit
 
@@ -57,17 +60,9 @@ ROUGH = [one for one in solvers.REGISTRY if one.random or one is AutomaticRates]
 # Compiled, a few of them; all in plain Python.
 EACH = [loss for loss in members(Loss) if not loss.online]
 FEW = [loss for loss in EACH if loss.name in ("log_loss", "squared_error", "hinge")]
-LOSSES = [*with_jit(FEW, EACH), Multinomial(3)]
-EVERY = {
-    "l2": "l2",
-    "l1": "l1",
-    "elasticnet": "elasticnet",
-    "none": None,
-    "own": Quartic(),
-    "groups": "of two columns each",
-    "mcp": MCP(),
-}
-PENALTIES = with_jit(["l2", "l1", "groups", "mcp"], EVERY)
+SEVERAL = with_jit([Multinomial(3)], [Multinomial(3), EachTarget(SquaredError())])
+LOSSES = [*with_jit(FEW, EACH), *SEVERAL]
+PENALTIES = with_jit(["l2", "l1", "groups", "mcp"], [*every_penalty(4), "own"])
 
 
 # Rows and columns.  A solver meets the problems of the first shape of which it takes any.
@@ -83,16 +78,15 @@ def problem(loss, penalty, shape="small", storage=np.asarray, repeat=None, n_thr
     if repeat:
         chosen = np.repeat(np.arange(n), weights.astype(int))
         X, y, offsets, weights = X[chosen], y[chosen], offsets[chosen], np.ones(chosen.size)
-    pairs = GroupLasso(np.arange(d).reshape(-1, 2).tolist())
+    penalties = every_penalty(d) | {"own": Quartic()}
     rows = {"X": storage(X), "y": y, "sample_weight": weights, "offset": offsets}
     if shape == "blocks":
         rows = {"X": in_blocks(*rows.values()), "memory": 1e6}
     return Objective(
         loss,
         **rows,
-        penalty=pairs if penalty == "groups" else EVERY[penalty],
+        penalty=penalties[penalty],
         alpha=0.0 if penalty == "none" else 0.05,
-        l1_ratio=0.4,
         n_jobs=n_threads,
     )
 
@@ -125,7 +119,7 @@ def moved(solver, count, state=None):
 
 def usual(loss, penalty):
     """Every loss with L2 and a few with every penalty; what is left of the product is long."""
-    return penalty == "l2" or loss in FEW or isinstance(loss, Multinomial)
+    return penalty == "l2" or loss in FEW or loss in SEVERAL
 
 
 def problems(solver):
@@ -157,6 +151,11 @@ CASES = [
     for loss, penalty, shape in problems(solver)
 ]
 each = pytest.mark.parametrize(("solver", "loss", "penalty", "shape"), CASES)
+
+
+def test_every_kind_of_penalty_is_among_the_problems():
+    assert without_an_example() == set()
+    assert {case.values[2] for case in CASES} == set(PENALTIES)
 
 
 def test_every_solver_has_a_problem():
@@ -221,7 +220,7 @@ def test_storages_agree(solver, loss, penalty, shape):
 @pytest.mark.thinned(plain=3, compiled=4)
 @each
 def test_threads_agree(solver, loss, penalty, shape, shared_work):
-    n = ROWS_OF_SEVERAL if isinstance(loss, Multinomial) else None
+    n = ROWS_OF_SEVERAL if loss in SEVERAL else None
     alone, both = (
         moved(make(solver, problem(loss, penalty, shape, n_threads=n_threads, n=n)), SHORT)
         for n_threads in (1, 2)

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.plan import Settings, make_plan
+from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
 from fastgd.penalties.base import Penalty
@@ -33,6 +34,8 @@ def dense_problem(loss, n=23, d=4, seed=0):
     if isinstance(loss, Multinomial):
         # Of no order, so that without a penalty there is an optimum.
         y = np.random.default_rng(seed + 1).integers(0, 3, n).astype(float)
+    elif isinstance(loss, EachTarget):
+        y = targets_of(loss.loss, np.c_[z, X[:, 0] - z])
     else:
         y = targets_of(loss, z)
     return X, y, rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9), 0.1 * rng.standard_normal(n)
