@@ -6,7 +6,10 @@ from sklearn.base import is_regressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastgd import GDClassifier, GDRegressor
+from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.rules.base import Rule
+from fastgd.solvers import REGISTRY
+from support.twins import members
 
 SETS = [
     {},
@@ -68,9 +71,18 @@ ESTIMATORS = [GDClassifier(**chosen) for chosen in FOR_CLASSIFIERS]
 ESTIMATORS += [GDRegressor(**chosen) for chosen in FOR_REGRESSORS]
 
 
+RANDOM = {solver.name for solver in REGISTRY if solver.random and not solver.rule_name}
+
+
+def test_every_solver_and_every_rule_is_checked():
+    chosen = SETS + MORE + MORE_CLASSIFIERS + MORE_REGRESSORS
+    named = {parameters["solver"] for parameters in chosen if "solver" in parameters}
+    assert named == {*batch_sizes(), *(rule.name for rule in members(Rule))}
+
+
 def stochastic(estimator):
     """Whether updates see some of the rows, in an order that depends on how many rows there are."""
-    if estimator.solver in ("sdca", "saga", "svrg"):
+    if estimator.solver in RANDOM:
         return True
     if estimator.solver in Rule.members() and exact_in_the_end(estimator):
         return False
