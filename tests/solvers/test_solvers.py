@@ -246,7 +246,7 @@ def test_a_run_that_had_stalled_goes_on_until_it_stalls_again(made):
         while not state.done:
             solver.advance(state)
         assert state.iteration - before >= 4
-        solver.start(None, state)
+        solver.resume(state)
     assert not state.done
 
 
