@@ -45,6 +45,9 @@ READINGS = ("counts", "precision")
 # A scaled matrix with a smaller pivot, or singular value, has columns that are copies of others but
 # for rounding: (condition number)^-2 of the columns.
 SINGULAR = 1e-13
+# What the trace p is rounded by where the condition number is 1e10: of six rows and six coefficients
+# N - p was 5e-13, by which residuals of 1e-14 were divided.
+TRACE_ROUNDING = 1e-6
 # A solver ends within so many roundings of the gradient: least squares of residuals that are 0 had
 # a step of 3 of them, which is 10 standard errors.
 ROUNDINGS_AT_END = 10.0
@@ -178,9 +181,11 @@ def from_optimum(objective, v, step, matrix):
 
 
 def observations(objective, total, n_effective, reading):
-    """N of the formulas above; ValueError where it is no more than `n_effective`."""
+    """N of the formulas above; ValueError where it is no more than `n_effective`, but for its
+    rounding.
+    """
     n = total if reading == "counts" else float(objective.n_active)
-    if n > n_effective:
+    if n - n_effective > TRACE_ROUNDING * n_effective:
         return n
     hint = ""
     if n < objective.n_active:

@@ -324,6 +324,16 @@ def test_p_values_and_intervals_are_those_of_a_normal(level):
     np.testing.assert_array_equal(frame[["low", "high"]], np.c_[several.low, several.high])
 
 
+def test_standard_errors_need_more_observations_than_coefficients():
+    model = GDRegressor(alpha=0.0, **EXACT).fit(X[:6], Y[:6])
+    with pytest.raises(ValueError, match="more observations than coefficients, got 6 and 6$"):
+        model.summary(X[:6], Y[:6], covariance="HC1")
+    given = {"sample_weight": np.full(9, 0.5)}
+    model = GDRegressor(alpha=0.0, **EXACT).fit(X[:9], Y[:9], **given)
+    with pytest.raises(ValueError, match=r"got 4\.5 and 6: .* reads them as .* of 9 rows"):
+        model.summary(X[:9], Y[:9], weights="counts", **given)
+
+
 def test_coefficients_of_any_model():
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     model = GDClassifier("hinge", penalty="l1", alpha=1e-2).fit(X, y)
