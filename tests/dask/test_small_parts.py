@@ -12,7 +12,8 @@ from dask import delayed
 
 import fastgd.dask
 from fastgd import GDRegressor, from_chunks
-from fastgd.dask import partitions
+from fastgd.dask import cluster_workers, partitions
+from fastgd.dask.cluster_workers import LostWorkersError
 from fastgd.dask.fits import _far_columns, columns_of
 from fastgd.dask.packing import packed, unpacked
 from fastgd.dask.shard import Shard, as_array
@@ -145,3 +146,44 @@ def test_a_sparse_block_that_points_out_of_bounds_is_refused_before_it_is_read()
     table.row[5] = 2**28
     with pytest.raises(ValueError, match=r"block 7: X.coords\[0\] has indices from 0 to 2684"):
         as_array(table, "block 7")
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "offset"])
+def test_what_blocks_bring_is_not_given_a_second_time(name):
+    with pytest.raises(ValueError, match=f"{name} is given, and the blocks bring their own"):
+        partitions.gathered(name, [np.ones(3), None], [0, 1], {name: np.ones(5)}, 5)
+
+
+def test_offsets_in_memory_are_no_blocks():
+    da = pytest.importorskip("dask.array")
+    X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+    model = GDRegressor().fit(X, y)
+    with pytest.raises(ValueError, match="offset is in memory; give it as a dask array"):
+        fastgd.dask.predict(model, da.from_array(X, chunks=(3, 2)), offset=np.ones(6))
+
+
+def test_a_cluster_without_workers_is_told_of():
+    class Empty:
+        def scheduler_info(self, n_workers):
+            return {"workers": {}}
+
+    with pytest.raises(LostWorkersError, match="the cluster has no workers; start some"):
+        cluster_workers.homes_of(Empty(), [["block"]])
+
+
+def losing(**methods):
+    """The home of a group whose worker is lost whatever is done."""
+    home = object.__new__(cluster_workers.ClusterWorkers)
+    home.actors, home._hired, home._homes = {"a": None}, {}, {0: "a"}
+    vars(home).update(methods)
+    return home
+
+
+def test_workers_that_are_lost_again_and_again_are_given_up():
+    said = r"workers were lost \d+ times in one round; given up"
+    asked = losing(_asked=lambda calls: ({}, ["a"]), _replace=lambda lost: ["a"])
+    with pytest.raises(LostWorkersError, match=said):
+        asked.columns()
+    hired = losing(_left=lambda lost: ["b"], _hire=lambda changed: ["a"])
+    with pytest.raises(LostWorkersError, match=said):
+        hired._replace(["a"])

@@ -145,6 +145,13 @@ def test_a_number_of_predictions_that_is_none(wrong):
         GDClassifier(loss).fit(X, LABELS)
 
 
+def test_a_number_of_predictions_that_cannot_be_had():
+    loss = vector_loss_with(n_predictions=lambda self, targets: targets[0, 7])
+    said = r"Several\.n_predictions raises IndexError .* for targets of shape \(\d+, 1\)"
+    with pytest.raises(ValueError, match=said):
+        GDClassifier(loss).fit(X, LABELS)
+
+
 @pytest.mark.parametrize("wrong", [None, 1j, np.zeros(2), "much", np.nan], ids=str)
 @pytest.mark.parametrize("method", ["value", "derivative", "curvature"])
 def test_results_of_a_loss_that_are_no_numbers(method, wrong):

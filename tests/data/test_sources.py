@@ -52,6 +52,24 @@ def test_what_a_fit_refuses_of_arrays_is_refused_of_chunks(name, said):
         GDRegressor(memory=1e6).fit(from_chunks(lambda: [(X, Y), broken(name)]))
 
 
+@pytest.mark.parametrize(
+    ("chunk", "said"),
+    [
+        ((X, Y, None, None, Y), "chunk 1 has 5 parts; a chunk is"),
+        ((), "chunk 1 has 0 parts; a chunk is"),
+        ((X[0], Y), r"chunk 1: X must have two dimensions, .* got shape \(2,\)"),
+    ],
+)
+def test_what_is_no_chunk_is_told_by_its_number(chunk, said):
+    with pytest.raises(ValueError, match=said):
+        GDRegressor(memory=1e6).fit(from_chunks(lambda: [(X, Y), chunk]))
+
+
+def test_a_factory_that_gives_no_chunks_is_told():
+    with pytest.raises(ValueError, match="factory of from_chunks must return .* got float"):
+        GDRegressor(memory=1e6).fit(from_chunks(lambda: 3.0))
+
+
 @pytest.mark.parametrize("kind", [object, str])
 def test_numbers_in_objects_and_text_are_numbers(kind):
     usual, found = (

@@ -664,6 +664,20 @@ def test_a_score_without_weights_is_refused_where_there_are_some():
     )
 
 
+@pytest.mark.parametrize(
+    ("scoring", "said"),
+    [
+        ("neg_log_loss", "'hinge' does not give.* Probabilities come with loss='log_loss'"),
+        (lambda model, X, y: "good", "scoring must give a number, got 'good'"),
+    ],
+    ids=["probabilities", "word"],
+)
+def test_a_score_that_cannot_be_had_is_refused(scoring, said):
+    X, y = table()
+    with pytest.raises(ValueError, match=said):
+        GDClassifierCV("hinge", alphas=2, cv=2, scoring=scoring).fit(X, y)
+
+
 def test_one_warning_for_all_fits_that_end_too_early():
     X, y = table()
     with pytest.warns(ConvergenceWarning) as caught:
