@@ -45,7 +45,7 @@ READINGS = ("counts", "precision")
 # A scaled matrix with a smaller pivot, or singular value, has columns that are copies of others but
 # for rounding: (condition number)^-2 of the columns.
 SINGULAR = 1e-13
-# What the trace p is rounded by where the condition number is 1e10: of six rows and six coefficients
+# What the trace p is rounded by where the condition number is 1e10: of six rows and as many columns
 # N - p was 5e-13, by which residuals of 1e-14 were divided.
 TRACE_ROUNDING = 1e-6
 # A solver ends within so many roundings of the gradient: least squares of residuals that are 0 had

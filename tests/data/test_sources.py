@@ -66,7 +66,7 @@ def test_what_is_no_chunk_is_told_by_its_number(chunk, said):
 
 
 def test_a_factory_that_gives_no_chunks_is_told():
-    with pytest.raises(ValueError, match="factory of from_chunks must return .* got float"):
+    with pytest.raises(ValueError, match=r"factory of from_chunks must return .* got float"):
         GDRegressor(memory=1e6).fit(from_chunks(lambda: 3.0))
 
 

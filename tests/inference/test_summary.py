@@ -326,7 +326,7 @@ def test_p_values_and_intervals_are_those_of_a_normal(level):
 
 def test_standard_errors_need_more_observations_than_coefficients():
     model = GDRegressor(alpha=0.0, **EXACT).fit(X[:6], Y[:6])
-    with pytest.raises(ValueError, match="more observations than coefficients, got 6 and 6$"):
+    with pytest.raises(ValueError, match=r"observations than coefficients, got 6 and 6$"):
         model.summary(X[:6], Y[:6], covariance="HC1")
     given = {"sample_weight": np.full(9, 0.5)}
     model = GDRegressor(alpha=0.0, **EXACT).fit(X[:9], Y[:9], **given)

@@ -8,6 +8,14 @@ import numba
 import numpy as np
 import pytest
 
+from fastgd.fitting.choose_solver import batch_sizes
+from fastgd.losses.base import Loss, VectorLoss
+from fastgd.penalties.base import Penalty
+from fastgd.rules.base import Rule
+from support.pages import dead_links, run_blocks
+from support.penalties import kinds
+from support.twins import members
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.is_file(), reason="tests of the source tree")
@@ -35,15 +43,57 @@ def test_the_code_blocks_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     pytest.importorskip("pandas")
     monkeypatch.chdir(tmp_path)
     write_customers(tmp_path / "customers.csv")
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    script = tmp_path / "readme.py"
-    script.write_text("\n".join(blocks), encoding="utf-8")
-    names = {"__name__": "readme"}
-    exec(compile(script.read_text(encoding="utf-8"), script, "exec"), names)
+    run_blocks(README, tmp_path)
     printed = capsys.readouterr().out
     assert float(printed.split()[0]) > 0.8  # the pipeline's accuracy
-    assert "proof" in printed
+    assert "\nnewton on all rows per update, learning rate auto: " in printed
     assert re.search(r"all \d+ checks passed", printed)
+
+
+# As README calls them.
+LOSSES = {
+    "log_loss": "log",
+    "hinge": "hinge",
+    "squared_hinge": "squared hinge",
+    "modified_huber": "modified Huber",
+    "perceptron": "perceptron",
+    "multinomial": "multinomial",
+    "squared_error": "squared error",
+    "huber": "Huber",
+    "epsilon_insensitive": "epsilon-insensitive",
+    "squared_epsilon_insensitive": "(also squared)",
+    "quantile": "quantile",
+    "poisson": "Poisson",
+    "gamma": "Gamma",
+    "tweedie": "Tweedie",
+    "inverse_gaussian": "inverse Gaussian",
+    "negative_binomial": "negative binomial",
+    "binomial": "binomial",
+}
+PENALTIES = {
+    "L1": "L1",
+    "L2": "L2",
+    "ElasticNet": "elastic net",
+    "NoPenalty": "",
+    "GroupLasso": "groups",
+    "SparseGroupLasso": "groups",
+    "MultiTask": "several targets",
+    "MCP": "MCP",
+    "SCAD": "SCAD",
+    "Quadratic": "a quadratic form",
+}
+NUMBERS = {10: "Ten", 11: "Eleven", 12: "Twelve", 13: "Thirteen", 14: "Fourteen"}
+
+
+def test_it_names_every_loss_and_penalty_and_counts_the_solvers():
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    listed = text.split("Losses: ")[1].split("## ")[0]
+    assert LOSSES.keys() == {loss.name for loss in [*members(Loss), *members(VectorLoss)]}
+    assert PENALTIES.keys() == {penalty.__name__ for penalty in kinds(Penalty)}
+    for word in (*LOSSES.values(), *PENALTIES.values()):
+        assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", listed), word
+    solvers = {*batch_sizes(), *(rule.name for rule in members(Rule))}
+    assert f"{NUMBERS[len(solvers)]} solvers can be [named]" in text
 
 
 def test_it_is_short():
@@ -52,9 +102,7 @@ def test_it_is_short():
 
 @pytest.mark.parametrize("page", ["README.md", "fastgd/README.md", "bench/README.md"])
 def test_links_lead_somewhere(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        assert target.startswith("http") or ((ROOT / page).parent / target).exists(), target
+    assert dead_links(ROOT / page) == []
 
 
 def test_the_picture_can_be_drawn_from_the_table():
