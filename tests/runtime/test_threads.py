@@ -17,7 +17,7 @@ import threadpoolctl
 
 from fastgd import GDClassifier, GDRegressor
 from fastgd.runtime.blas import one_blas_thread
-from fastgd.runtime.threads import count_threads
+from fastgd.runtime.threads import count_threads, map_ranges
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 5))
@@ -185,3 +185,23 @@ def test_fits_inside_joblib_threads_agree():
     )
     for one in fits:
         np.testing.assert_array_equal(one.coef_, alone)
+
+
+def test_ranges_cover_every_item_once_and_errors_come_out():
+    for n_items in (1, 2, 7, 64):
+        for n_threads in (1, 2, 3, 8, 100):
+            seen, threads = np.zeros(n_items, dtype=int), set()
+
+            def work(first, last, seen=seen, threads=threads):
+                seen[first:last] += 1
+                threads.add(threading.get_ident())
+
+            map_ranges(work, n_items, n_threads)
+            assert (seen == 1).all()
+            assert len(threads) <= min(n_items, n_threads)
+
+    def fail(first, last):
+        raise RuntimeError(f"range {first}")
+
+    with pytest.raises(RuntimeError, match="range"):
+        map_ranges(fail, 4, 2)

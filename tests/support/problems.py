@@ -7,8 +7,10 @@ import scipy.sparse as sp
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.plan import Settings, make_plan
+from fastgd.losses.classification import LogLoss
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
+from fastgd.losses.regression import SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.penalties.base import Penalty
 from support.twins import sparse_problem, targets_of
@@ -55,6 +57,14 @@ def objective(loss, penalty="l2", alpha=0.1, storage=np.asarray, fit_intercept=T
         fit_intercept=fit_intercept,
         n_jobs=1,
     )
+
+
+def small(loss="log_loss", penalty="l2", alpha=0.1):
+    """Few rows with zeros, for a loss by its name: what plans are made for."""
+    X, y, _, _ = sparse_problem(
+        SquaredError() if loss in ("squared_error", "huber", "epsilon_insensitive") else LogLoss()
+    )
+    return Objective(loss, X, y, penalty=penalty, alpha=alpha)
 
 
 def wide(
