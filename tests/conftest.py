@@ -16,7 +16,7 @@ from fastgd.certificates import vector_newton_proof
 from fastgd.data import sources
 from fastgd.objective import vector_gram
 from fastgd.runtime import threads, workers
-from support.thinning import most_different, values_of
+from support.thinning import THINNED, most_different, values_of
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -28,10 +28,6 @@ else:
     collect_ignore = ["bench"]
 
 DATA = Path(os.environ.get("FASTGD_DATA", ROOT.parent / "shared" / "data"))
-
-
-# {test: {value of a parameter: whether a case with it runs}}, of the tests that are thinned.
-THINNED = pytest.StashKey[dict]()
 
 
 @pytest.hookimpl(tryfirst=True)  # before marks are looked at

@@ -15,11 +15,6 @@ Y = X @ [1.0, -2.0, 0.0, 0.5] + RNG.normal(size=60)
 LABELS = np.array(["a", "b", "c"])[np.digitize(Y, [-1.0, 1.0])]
 
 
-@pytest.fixture
-def ax():
-    return Figure().subplots()
-
-
 def names_on(ax):
     return [text.get_text() for text in ax.get_yticklabels()]
 

@@ -35,11 +35,6 @@ def one_vs_rest():
     return GDClassifier(alpha=0.1, multi_class="ovr").fit(X, LABELS)
 
 
-@pytest.fixture
-def ax():
-    return Figure().subplots()
-
-
 @pytest.mark.parametrize("against", ["passes", "seconds"])
 def test_objective_is_drawn_above_the_lowest_of_all_fits(models, ax, against):
     display = ConvergenceDisplay.from_estimators(models, against=against, ax=ax)

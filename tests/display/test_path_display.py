@@ -16,11 +16,6 @@ LABELS = np.array(["a", "b", "c"])[np.digitize(Y, [-1.0, 1.0])]
 ALPHAS = [1.0, 0.1, 0.01]
 
 
-@pytest.fixture
-def ax():
-    return Figure().subplots()
-
-
 def cold(model, X=X, y=Y):
     return np.array([model.set_params(alpha=alpha, tol=1e-10).fit(X, y).coef_ for alpha in ALPHAS])
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -14,11 +13,6 @@ from fastgd.model_selection.base import score_name
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
 Y = X @ [1.0, -2.0, 0.0, 0.5] + RNG.normal(size=60)
-
-
-@pytest.fixture
-def ax():
-    return Figure().subplots()
 
 
 def test_the_line_is_the_mean_and_the_band_a_standard_error(ax):

@@ -9,8 +9,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from conftest import THINNED
-from support.thinning import most_different
+from support.thinning import THINNED, most_different
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where a value is left to the long form on purpose: {test: (values, where they run)}.

@@ -6,6 +6,10 @@ import collections
 import heapq
 import re
 
+import pytest
+
+# {test: {value of a parameter: whether a case with it runs}}, of the tests that are thinned.
+THINNED = pytest.StashKey[dict]()
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
