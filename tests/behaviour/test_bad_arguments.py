@@ -114,12 +114,12 @@ def test_vectors_of_unknowns(v):
         ({"dtypes": ["int8"]}, "dtypes must be a sequence of float64, float32, got .'int8'"),
     ],
 )
-def test_warmup(changed, message):
+def test_what_warmup_cannot_compile_is_refused(changed, message):
     with pytest.raises(ValueError, match=message):
         warmup(**changed)
 
 
-def test_stop():
+def test_a_class_is_no_stopping_rule():
     with pytest.raises(ValueError, match="stop must be a StoppingRule, a function of the history"):
         user_rules(StoppingRule)
 
@@ -135,7 +135,7 @@ def test_stop():
         ({"best": []}, r"best must be a number, or one for each model, got \[\]"),
     ],
 )
-def test_display(options, message):
+def test_what_a_display_cannot_draw_is_refused(options, message):
     history = {key: np.ones(2) for key in ("passes", "seconds", "objective", "bound")}
     with pytest.raises(ValueError, match=message):
         ConvergenceDisplay({"model": [history]}).plot(**options)

@@ -220,7 +220,7 @@ def assert_refused(model, before, message, method, *args, error=ValueError, **kw
 
 @pytest.mark.parametrize("what", BAD_X)
 @pytest.mark.filterwarnings("ignore:X has feature names")
-def test_x(what):
+def test_a_broken_X_is_refused_by_every_method(what):
     bad, message = BAD_X[what]
     for model in models():
         for state, before in states(model):
@@ -237,7 +237,7 @@ def test_x(what):
 @pytest.mark.parametrize(
     "what", ["index beyond", "indptr past the end", "nan", "one dimension", "no rows"]
 )
-def test_validation_rows(what):
+def test_broken_validation_rows_are_refused(what):
     bad, message = BAD_X[what]
     for model in models():
         for state, before in states(model):
@@ -247,7 +247,7 @@ def test_validation_rows(what):
 
 
 @pytest.mark.parametrize("what", BAD_Y)
-def test_y(what):
+def test_a_broken_y_is_refused(what):
     bad, message = BAD_Y[what]
     for model in models():
         y = right(model)[bad] if isinstance(bad, slice) else bad
@@ -262,7 +262,7 @@ def test_y(what):
 
 
 @pytest.mark.parametrize("what", BAD_TARGETS)
-def test_targets(what):
+def test_broken_targets_of_a_regressor_are_refused(what):
     bad, message = BAD_TARGETS[what]
     for state, before in states(models()[1]):
         assert_refused(state, before, message, "fit", X, bad)
@@ -270,14 +270,14 @@ def test_targets(what):
 
 
 @pytest.mark.parametrize("what", BAD_LABELS)
-def test_labels(what):
+def test_broken_labels_of_a_classifier_are_refused(what):
     bad, message = BAD_LABELS[what]
     for state, before in states(models()[0]):
         assert_refused(state, before, message, "fit", X, bad)
 
 
 @pytest.mark.parametrize("what", BAD_WEIGHTS)
-def test_sample_weight(what):
+def test_broken_weights_are_refused(what):
     bad, message = BAD_WEIGHTS[what]
     for model in models():
         for state, before in states(model):

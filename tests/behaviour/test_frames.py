@@ -233,7 +233,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", LABELS)
-def test_labels(kind):
+def test_labels_of_any_column_of_text_are_those_of_an_array(kind):
     if kind == "bytes":
         # An error in scikit-learn since 1.7, a warning before.
         with pytest.raises((TypeError, FutureWarning), match="bytes"):

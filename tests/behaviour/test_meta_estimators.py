@@ -120,7 +120,7 @@ FOR_TWO_CLASSES = {
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("y", [Y, Y3], ids=["two", "three"])
-def test_classifiers(name, y):
+def test_meta_classifiers_fit_score_and_tell_probabilities(name, y):
     model = sklearn.clone(CLASSIFIERS[name]).fit(X, y)
     assert model.score(X, y) > (0.8 if y is Y else 0.7)
     if hasattr(model, "predict_proba"):
@@ -131,7 +131,7 @@ def test_classifiers(name, y):
 
 
 @pytest.mark.parametrize("name", FOR_TWO_CLASSES)
-def test_thresholds(name):
+def test_classifiers_with_a_chosen_threshold_score(name):
     model = sklearn.clone(FOR_TWO_CLASSES[name]).fit(X, Y)
     assert model.score(X, Y) > 0.7
 

@@ -100,7 +100,7 @@ STORAGES = {
 
 @pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("parameters", NAMED, ids=name)
-def test_storage(parameters, tmp_path):
+def test_the_model_is_the_same_however_X_is_stored(parameters, tmp_path):
     X, labels, target = data()
     for model, y in ((GDClassifier(), labels), (GDRegressor(), target)):
         model.set_params(max_iter=10, tol=None, random_state=0, **parameters)

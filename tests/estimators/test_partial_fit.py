@@ -93,7 +93,7 @@ def test_weights_count_between_chunks_too():
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-9)
 
 
-def test_validation_rows():
+def test_the_best_model_on_validation_rows_predicts_and_the_latest_goes_on():
     train, val = chunks(Y, start=100), {"X_val": X[:100], "y_val": Y[:100]}
     model, alone = GDClassifier(tol=1e-3, n_iter_no_change=4, **PLAIN), GDClassifier(**PLAIN)
     best = []

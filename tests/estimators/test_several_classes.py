@@ -251,7 +251,7 @@ def test_a_loss_of_ones_own_is_of_all_classes_where_it_says_so():
         ({"learning_rate": "pa1"}, Y, None, "pa1"),
     ],
 )
-def test_messages(parameters, y, weights, message):
+def test_what_does_not_go_with_several_classes_is_refused(parameters, y, weights, message):
     with pytest.raises(ValueError, match=message):
         GDClassifier(**parameters).fit(X, y, sample_weight=weights)
 

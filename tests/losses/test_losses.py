@@ -521,7 +521,7 @@ def test_best_constant_prediction_of_signs(loss, best):
         ),
     ],
 )
-def test_messages(make, message):
+def test_wrong_parameters_and_names_of_losses_are_told(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 

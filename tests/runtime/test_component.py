@@ -242,7 +242,7 @@ def test_mistakes_are_told_when_the_class_is_made():
         Robust()
 
 
-def test_names():
+def test_a_family_finds_its_members_by_name():
     assert Curve.named("huber") is Huber
     assert Huber.name == "huber"
     assert Huber.members() == Curve.members()

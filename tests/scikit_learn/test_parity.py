@@ -41,7 +41,7 @@ def fitted(estimator, X, y, **fit):
 @pytest.mark.parametrize("average", [False, True, 30])
 @pytest.mark.parametrize("penalty", ["l2", None])
 @pytest.mark.parametrize("loss", CLASSIFICATION)
-def test_classifier(loss, penalty, average):
+def test_a_classifier_has_the_coefficients_of_SGDClassifier(loss, penalty, average):
     X, y, _ = data()
     kw = {
         "loss": loss,
@@ -59,7 +59,7 @@ def test_classifier(loss, penalty, average):
 @pytest.mark.parametrize("average", [False, True, 30])
 @pytest.mark.parametrize("penalty", ["l2", None])
 @pytest.mark.parametrize("loss", REGRESSION)
-def test_regressor(loss, penalty, average):
+def test_a_regressor_has_the_coefficients_of_SGDRegressor(loss, penalty, average):
     X, _, y = data()
     kw = {
         "loss": loss,

@@ -64,9 +64,6 @@ def quietly(score, kind):
         return score(kind)
 
 
-# An explicit schedule is meant for one row at a time; steps of all rows take it elsewhere.
-
-
 @functools.cache
 def documents(n=600, n_topics=4, seed=0):
     """Documents of 20 words, half of them of the topic, and their topics."""
