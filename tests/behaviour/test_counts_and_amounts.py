@@ -174,7 +174,9 @@ def test_counts_in_chunks_do_not_end_where_the_loss_is_steep():
     "loss", [Poisson(), NegativeBinomial(), Tweedie(1.5)], ids=lambda loss: loss.name
 )
 def test_a_stream_whose_first_rows_are_all_0(loss, first, solver):
-    """Rates were measured about their null model, at -32: 1e13, and a score of -inf for ever."""
+    """The rates are not those of a chunk of zeros. They were measured about its null model, at -32:
+    1e13, and a score of -inf for ever.
+    """
     rng = np.random.default_rng(2)
     X = rng.normal(size=(1500, 4))
     y = rng.poisson(np.exp(X @ [0.5, -0.3, 0.2, 0.1])).astype(float)

@@ -338,7 +338,7 @@ def test_validation_frames():
     ("model", "y"), [(GDClassifier(), Y), (GDRegressor(), Z)], ids=["classifier", "regressor"]
 )
 def test_the_page_of_a_model(model, y):
-    """Both before and after fit: a link to the documentation, for parameters too, and what was
+    """It links to the documentation, of parameters too, before and after a fit, and shows what was
     found.
     """
     name = type(model).__name__

@@ -162,7 +162,7 @@ def test_exposure_as_offset_and_as_weight(power, storage, solver):
 @pytest.mark.thinned(plain=1, compiled=3)
 @each
 def test_offsets_in_chunks(loss):
-    """They take a model about as far as a fit to all rows with them, dense or not."""
+    """Chunks with offsets take a model about as far as a fit to all rows does, dense or not."""
     y, offset = targets_of(loss, 2.0 * (Z + OFFSET)), OFFSET
     one, two = (GDRegressor(loss, random_state=0) for _ in range(2))
     for _ in range(30):

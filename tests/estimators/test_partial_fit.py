@@ -339,7 +339,9 @@ def test_numbers_that_are_changed_in_place_hold_from_then_on(name):
 @pytest.mark.parametrize("solver", ["gd", "momentum", "adagrad"])
 @pytest.mark.parametrize("rate", ["auto", "constant"])
 def test_chunks_of_empty_sparse_rows(solver, rate):
-    """They had raised IndexError; all that they tell is of the intercept."""
+    """Sparse rows without a value tell what dense ones do, of the intercept: they had raised
+    IndexError.
+    """
     kw = {"solver": solver, "batch_size": 4, "learning_rate": rate, "random_state": 0}
     models = []
     for convert in (sp.csr_array, np.asarray):
@@ -378,7 +380,7 @@ def test_automatic_rates_do_not_rest_on_one_row(options):
     ],
 )
 def test_an_average_that_is_no_longer_asked_for(first, width, options):
-    """It stayed the answer, and so did its coefficients, for ever."""
+    """From then on the answer is the latest model: the average stayed it, for ever."""
     wide = sp.csr_array(np.pad(X, ((0, 0), (0, width - D))))
     model = GDClassifier("hinge", alpha=0.1, max_iter=2, tol=None, average=True).set_params(
         **options

@@ -79,7 +79,9 @@ def test_larger_values_later_shorten_the_rates():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_clock_in_chunks_of_few_rows(seed):
-    """What the first seconds told of it was extrapolated: R^2 of the next chunk 0.78 to -1.5."""
+    """A time stamp does no harm to a model of few rows. What the first seconds told of it was
+    extrapolated: R^2 of the next chunk 0.78 to -1.5.
+    """
     rng, n = np.random.default_rng(seed), 3000
     X = np.c_[rng.normal(size=(n, 3)), 1.7e9 + 60.0 * np.arange(n)]
     y = X[:, :3] @ [1.0, -1.0, 0.5] + 2.0 * np.arange(n) / n + 0.5 * rng.normal(size=n)
@@ -98,7 +100,9 @@ def test_a_clock_in_chunks_of_few_rows(seed):
 @pytest.mark.parametrize("fitted", [True, False])
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 def test_a_clock_after_a_fit_and_with_every_rule(loss, fitted, solver):
-    """Only steps that are divided by gradients were shortened: others ended at 7e12 var(y)."""
+    """A column that grows shortens the steps of every rule. Only those that are divided by
+    gradients were shortened: others ended at 7e12 var(y).
+    """
     rng, n = np.random.default_rng(0), 3000
     X = np.c_[rng.normal(size=(n, 3)), np.arange(n)]
     y = X @ [1.0, 2.0, 3.0, 1.0 / 900.0] + rng.normal(size=n)
@@ -155,7 +159,9 @@ def test_explicit_schedules_see_the_columns_as_given():
 
 @pytest.mark.parametrize("kind", [GDRegressor, GDClassifier])
 def test_larger_values_later_without_an_intercept(kind):
-    """Adam's second chunk had raised: its coefficients were lowered along with an intercept."""
+    """A model without an intercept takes a chunk of larger values. Adam's second chunk had raised:
+    coefficients were lowered along with an intercept.
+    """
     X = np.random.default_rng(0).normal(size=(40, 4))
     w = np.array([1.0, -1.0, 2.0, 0.0])
     y, first = (X @ w > 0.0, {"classes": [False, True]}) if kind is GDClassifier else (X @ w, {})

@@ -137,7 +137,7 @@ def test_weights_offsets_and_starts(written, tmp_path):
 
 
 def test_a_plan_that_is_left(monkeypatch, written, tmp_path):
-    """Also between two of its iterations, and after it was left."""
+    """A checkpoint is taken up between two iterations of a plan, and after it was left."""
     told = classmethod(lambda cls, F, tol, cutoff=np.inf: Forecast(1.0, "said to be quick"))
     monkeypatch.setattr(Sdca, "forecast", told)
     raw = np.exp(3.0 * np.random.default_rng(0).normal(size=(30, 35)))
@@ -477,7 +477,9 @@ class Full:
 
 @pytest.mark.parametrize("room", [0, 10, 5000])
 def test_a_full_disk(room, tmp_path, monkeypatch):
-    """The fit goes on, with one warning; what was written before is kept."""
+    """Where a checkpoint cannot be written the fit goes on, with one warning, and the file is that
+    of before.
+    """
     path, begun = tmp_path / "fit", []
     parameters = interrupted(path)
     before = path.read_bytes()

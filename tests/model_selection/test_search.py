@@ -100,7 +100,9 @@ def test_splitters_and_scorers_of_ones_own_get_frames():
 
 
 def test_a_scorer_that_calls_score():
-    """It was handed the search, whose score it is, and never came to an end."""
+    """A scorer gets the chosen model. It was handed the search, whose score it is, and never came
+    to an end.
+    """
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 2)), rng.normal(size=40)
     search = GDRegressorCV(alphas=2, scoring=lambda model, X, y: model.score(X, y)).fit(X, y)

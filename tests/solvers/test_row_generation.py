@@ -140,7 +140,9 @@ def test_a_run_that_is_taken_up_draws_the_same_rows(monkeypatch):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_few_rows_have_a_weight(known, monkeypatch):
-    """Of a sample without any of them no row was near, and that ended in an error."""
+    """The model is that of all rows where a sample has none of those with a weight: no row was near
+    then, and that ended in an error.
+    """
     monkeypatch.setattr(survey, "SAMPLE", 2000 * 24 / 4 / MEMORY)
     X, z = data(2000, 2)
     weights = np.zeros(z.size)
