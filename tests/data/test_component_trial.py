@@ -88,8 +88,8 @@ def test_too_few_predictions_for_the_classes():
 
 
 def test_chunks_that_lack_classes(monkeypatch):
-    """The first was refused in words that the loss followed, a later one ended in shapes that do
-    not broadcast: predictions were counted by the classes of the chunk.
+    """Predictions are counted by all classes, not by those of the chunk: a first one was refused in
+    words that the loss followed, a later one ended in shapes that do not broadcast.
     """
     counted = []
 

@@ -189,8 +189,8 @@ def test_scales_follow_columns_that_change_their_unit():
 @pytest.mark.parametrize("batch_size", [1, 8])
 @pytest.mark.parametrize("width", [D, 1500])
 def test_plain_descent_in_columns_that_become_unlike(batch_size, width):
-    """It had no memory to go on with, an error out of the compiler; and the intercept kept a rate
-    in other units, 8 times too long.
+    """It goes on in columns that are scaled anew. It had no memory to go on with, an error out of
+    the compiler; and the intercept kept a rate in other units, 8 times too long.
     """
     rows = np.pad(X, ((0, 0), (0, width - D)))
     rows[120:, 0] *= 100.0

@@ -393,7 +393,9 @@ def test_passive_aggressive_rates(rate):
     ],
 )
 def test_weights_of_classes_beyond_doubles(weight, of_class, said):
-    """A weight of 10 had contained NaN or infinity, and small ones were 0 without a word."""
+    """Products with weights of rows that no double holds are told with both factors: a weight of 10
+    had contained NaN or infinity, and small ones were 0 without a word.
+    """
     model = GDClassifier(class_weight=of_class)
     with pytest.raises(ValueError, match=f"{TIMES} {said}"):
         model.fit(X, Y, sample_weight=weight)

@@ -191,7 +191,9 @@ def test_a_quadratic_form_is_refused():
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "epsilon_insensitive"])
 @pytest.mark.parametrize("structure", [{"positive": True}, {"bounds": (-1.0, 1.0)}], ids=str)
 def test_columns_of_zeros_and_targets_that_a_constant_meets(loss, structure):
-    """Neither says how far from an end to begin: coefficients had become infinite."""
+    """Such problems are proved, too. Neither says how far from an end to begin: coefficients had
+    become infinite.
+    """
     X = sp.eye_array(3, 40, format="csr")
     for y in ([1.0, -1.0, 1.0], np.zeros(3)):
         model = GDRegressor(loss, solver="newton", alpha=0.1, **structure).fit(X, y)

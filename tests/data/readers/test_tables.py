@@ -487,7 +487,7 @@ def test_a_quote_that_is_never_closed(tmp_path, end, line):
 )
 @pytest.mark.parametrize("chunk", [16, 1 << 18])
 def test_a_quote_that_is_closed_by_that_of_a_later_value(tmp_path, monkeypatch, rows, line, chunk):
-    """Rows were lost: '\\n4,c"' was a value."""
+    """It is told with its line: rows were lost, for '\\n4,c"' was a value."""
     monkeypatch.setattr(files.whole_lines, "__defaults__", (chunk,))
     path = tmp_path / "rows.csv"
     path.write_text("\n".join(["y,x", "1,a", *rows, ""]))
@@ -501,7 +501,7 @@ def test_a_quote_that_is_closed_by_that_of_a_later_value(tmp_path, monkeypatch, 
 
 
 def test_an_open_quote_of_a_packed_file(tmp_path, monkeypatch):
-    """The rest of the file was a value: 401 rows of 800."""
+    """It is told with its line: the rest of the file was a value, 401 rows of 800."""
     rows = [f'{k},"a\n""{k}"' for k in range(400)] + ['400,"'] + [f"{k},b" for k in range(401, 800)]
     path = tmp_path / "rows.csv.bz2"
     path.write_bytes(bz2.compress("\n".join(["y,x", *rows]).encode()))
