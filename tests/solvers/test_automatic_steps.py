@@ -395,6 +395,6 @@ def test_a_rule_that_forgets_begins_its_count_anew():
         state = started(solver)
         state.updates = updates
         state.forget()
-        solver.start(None, state)
+        solver.resume(state)
         steps.append(iterations(solver, 3, state).point)
     np.testing.assert_array_equal(*steps)

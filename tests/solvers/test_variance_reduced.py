@@ -302,7 +302,7 @@ def test_the_table_is_kept_where_its_mean_gradient_is_rounding():
         F = Objective(SquaredError(), X, X[:, 0] + noise, alpha=0.0, n_jobs=1)
         state = iterations(Saga(F, seed=0), 60)
         F = Objective(SquaredError(), rows, X[:, 0] + noise, alpha=0.0, n_jobs=1)
-        Saga(F, seed=0).start(None, state)
+        Saga(F, seed=0).resume(state)
         assert state.memory.table.any() == kept
 
 
