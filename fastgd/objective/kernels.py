@@ -41,14 +41,19 @@ def kahan_add(total, compensation, term):
 
 @callee
 def raised_curvature(loss, prediction, target, value, derivative, floor):
-    """Curvature of one row's loss, at least min(derivative^2 / value, `floor`), and at least 0.
+    """Curvature c of one row's loss, at least min(derivative^2 / value, `floor`), and at least 0.
 
-    A Newton step for the row alone then goes no further than to where its tangent is 0. Differences
-    of derivatives, which stand in for a curvature that is not given, may fall below 0.
+    A Newton step for the row alone then goes no further than to where its tangent is 0.  With an
+    infinite floor, for losses that are curved without bound, it is at least derivative^2 / value
+    less c: of a square that is c, where derivative^2 / value is 2 c, and its step half of what is
+    right.  Differences of derivatives, which stand in for a curvature that is not given, may fall
+    below 0.
     """
     curvature = max(loss.step_curvature(prediction, target), 0.0)
     if floor > 0.0:
-        curvature = max(curvature, min(derivative * derivative / (value + 1e-300), floor))
+        to_zero = derivative * derivative / (value + 1e-300)
+        raised = min(to_zero, floor) if floor < np.inf else to_zero - curvature
+        curvature = max(curvature, raised)
     return curvature
 
 

@@ -539,7 +539,8 @@ class Objective:
             min(derivative^2 / value, `floor`).
         floor : float
             What curvatures are raised to far from the optimum, at most: a Newton step for the row
-            alone then goes no further than to where its tangent is 0.
+            alone then goes no further than to where its tangent is 0.  Where it is infinite they
+            are at least derivative^2 / value - curvature.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """Newton's method for few columns: exact curvature, Cholesky, and as few passes as the answer
 takes.
 
-    step = -B^-1 g,    v+ = v + t step,    t = 1 or what a line search finds
+    step = -B^-1 g,    v+ = v + t step,    t = 1, what a line search finds, or more from far off
 
 B is the curvature at the point or, while steps from an earlier one still gain enough, that one
 corrected by the pairs (s, y) of the steps since, as in L-BFGS (Nocedal, 1980, with H_0 = B^-1).
@@ -68,6 +68,12 @@ SEEN = 0.1
 # more curvature than they have: without it a row that is wrong by 10 promises a step of 20,000
 # under the log loss.
 FAR_FROM_OPTIMUM = 1e-2
+# Of losses that are curved without bound, as those of a mean exp(z) are, twice the step is tried
+# where F falls along a whole one still as steeply as this share of where it began: from far off
+# steps bring a prediction closer by 1, whatever is left.  With `raised_curvature` no more than a
+# square has, which was twice as much, 30 of 219 fits of all losses take 0.76 of their passes, none
+# more than 1.15 times.
+STEEP = 0.3
 # A matrix that follows from that of another alpha is expected to bring the decrement down by this
 # factor, until a step has told.
 PRESUMED_GAIN = float(np.log(10.0))
@@ -518,24 +524,25 @@ class Newton(Solver):
     def _search(self, state, step, derivative, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
         F, memory, rate = self.objective, state.memory, 1.0
+        too_far = np.inf
         ahead = self.matrix_with_step and not self._close(state)
         while rate > MIN_RATE:
             point, matrix = state.point + rate * step, None
-            if self._spare is memory.row_curvatures:
-                self._spare = np.zeros(F.n_samples)
             with np.errstate(all="ignore"):
-                floor = memory.curvature_floor
                 if ahead and rate == 1.0:
-                    value, gradient, matrix = F.smooth_and_curvature(point, floor)
+                    value, gradient, matrix = F.smooth_and_curvature(point, memory.curvature_floor)
                 else:
-                    value, gradient = F.smooth_and_gradient(point, self._spare, floor)
+                    value, gradient = self._evaluated(point, memory)
                 reached = value + F.rest_value(point)
             if armijo(total, reached, derivative, rate, slack):
                 self._ahead = matrix
                 self._curvatures, self._spare = self._spare, self._curvatures
-                return rate, (point, value, gradient)
+                found = point, value, gradient
+                if matrix is not None or F.curvature_floor < np.inf:
+                    return rate, found
+                return self._further(state, step, derivative, (rate, too_far), reached, found)
             # A whole step that fails means rows far out, whose own curvature promises too much.
-            memory.curvature_floor = F.curvature_floor
+            memory.curvature_floor, too_far = F.curvature_floor, rate
             # The parabola through F, its derivative and the trial has its lowest point here.
             second = reached - total - rate * derivative
             lowest = (
@@ -546,6 +553,28 @@ class Newton(Solver):
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None
 
+    def _further(self, state, step, derivative, rates, reached, found):
+        """Twice as far, and again, while F falls as steeply as `STEEP` of where the step began:
+        (rate, (point, value, gradient)).  `rates` are that of `found` and one that was too far.
+        """
+        F, (rate, too_far) = self.objective, rates
+        while 2.0 * rate < too_far and float(found[2] @ step) < STEEP * derivative:
+            point = state.point + 2.0 * rate * step
+            with np.errstate(all="ignore"):
+                value, gradient = self._evaluated(point, state.memory)
+                there = value + F.rest_value(point)
+            if not there < reached:
+                break
+            self._curvatures, self._spare = self._spare, self._curvatures
+            rate, reached, found = 2.0 * rate, there, (point, value, gradient)
+        return rate, found
+
+    def _evaluated(self, point, memory):
+        """Smooth part and gradient there; the rows' curvatures in `_spare`."""
+        if self._spare is memory.row_curvatures:
+            self._spare = np.zeros(self.objective.n_samples)
+        return self.objective.smooth_and_gradient(point, self._spare, memory.curvature_floor)
+
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""
         if memory.anchor is not None and is_curved(s, y):
@@ -553,7 +582,7 @@ class Newton(Solver):
         memory.n_steps += 1
         before, memory.decrement = memory.decrement, decrement
         memory.gain = (
-            math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
+            math.log(before / decrement) if rate >= 1.0 and before and decrement > 0.0 else 0.0
         )
 
 
