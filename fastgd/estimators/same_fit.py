@@ -158,7 +158,10 @@ def _of_component(component):
 def _difference(name, before, now):
     """How a parameter or the data differ, in words."""
     if isinstance(before, dict) and isinstance(now, dict) and "hash" in before:
-        for what in ("storage", "shape", "dtype"):
+        if before.get("storage") != now.get("storage"):
+            old, new = before.get("storage"), now.get("storage")
+            return f"{name} was stored as {_shown(old)} there and is {_shown(new)} here"
+        for what in ("shape", "dtype"):
             old, new = before.get(what), now.get(what)
             if old != new:
                 return f"{name} had {what} {_shown(old)} there and has {_shown(new)} here"

@@ -24,8 +24,8 @@ REFINEMENTS = 3
 
 @shaped(columns="int64 c in 0:u", directions="u c", residuals="c")
 class Redundant(NamedTuple):
-    """Redundant columns, and for each a direction, (size, k) in all, that changes its coefficient
-    and predictions by at most its entry of `residuals`.
+    """Redundant columns, and for each a direction, (size, k) in all, that moves its coefficient and
+    changes no prediction by more than its entry of `residuals`.
     """
 
     columns: np.ndarray

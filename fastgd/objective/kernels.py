@@ -43,17 +43,19 @@ def kahan_add(total, compensation, term):
 def raised_curvature(loss, prediction, target, value, derivative, floor):
     """Curvature c of one row's loss, at least min(derivative^2 / value, `floor`), and at least 0.
 
-    A Newton step for the row alone then goes no further than to where its tangent is 0.  With an
-    infinite floor, for losses that are curved without bound, it is at least derivative^2 / value
-    less c: of a square that is c, where derivative^2 / value is 2 c, and its step half of what is
-    right.  Differences of derivatives, which stand in for a curvature that is not given, may fall
+    With a finite floor a Newton step for the row alone ends no further than where its tangent is 0.
+    With an infinite one, of losses that declare no bound of their curvature, c is at least
+    derivative^2 / value - c, and the step may be twice that long: of a square it then ends at the
+    minimum.  Differences of derivatives, which stand in for a curvature that is not given, may fall
     below 0.
     """
     curvature = max(loss.step_curvature(prediction, target), 0.0)
     if floor > 0.0:
         to_zero = derivative * derivative / (value + 1e-300)
-        raised = min(to_zero, floor) if floor < np.inf else to_zero - curvature
-        curvature = max(curvature, raised)
+        if floor < np.inf:
+            curvature = max(curvature, min(to_zero, floor))
+        elif to_zero > 2.0 * curvature:
+            curvature = to_zero - curvature
     return curvature
 
 

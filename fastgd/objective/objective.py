@@ -294,7 +294,7 @@ class Objective:
         self.measured |= measured.others
 
     def know_null_model(self):
-        """Count gaps from the null model from now on (`gap_scale_at`); it is looked for once."""
+        """Compute `null_intercept` and `null_value`, once, which `gap_scale_at` counts from."""
         self.null_intercept, self.null_value = measured_once(self, self.outputs.null_model)
 
     def set_alpha(self, alpha):
@@ -535,12 +535,10 @@ class Objective:
         ----------
         v : array-like, (size,)
         curvatures : ndarray, (n_samples,), optional
-            Filled with weight * curvature of each row's loss, at least 0 and at least
-            min(derivative^2 / value, `floor`).
+            Filled with weight * curvature of each row's loss, at least 0.
         floor : float
-            What curvatures are raised to far from the optimum, at most: a Newton step for the row
-            alone then goes no further than to where its tangent is 0.  Where it is infinite they
-            are at least derivative^2 / value - curvature.
+            What the curvature of rows far from the optimum is raised to, at most: see
+            `fastgd.objective.kernels.raised_curvature`.
 
         Returns
         -------

@@ -63,7 +63,7 @@ def path(F, monkeypatch):
         while len(points) < 40 and not (points and solver.progress(state).done):
             solver.advance(state)
             points.append(np.array(solver.answer(state)))
-    return points[-5:], max(bounds, default=-np.inf), state.memory.bound
+    return points[-5:], max(bounds, default=-np.inf), state.memory.lower
 
 
 @pytest.mark.jit  # of sums as they are compiled

@@ -291,7 +291,7 @@ def test_a_fit_that_diverges_leaves_none(tmp_path):
         ({"max_iter": 21}, X, Y, {}, "max_iter was 20 there and is 21 here"),
         ({}, X[:100], Y[:100], {}, r"X had shape \(120, 5\) there and has \(100, 5\) here"),
         ({}, X.astype(np.float32), Y, {}, "X had dtype float64 there and has float32 here"),
-        ({}, sp.csr_array(X), Y, {}, "X had storage DenseRows there and has CSRRows here"),
+        ({}, sp.csr_array(X), Y, {}, "X was stored as DenseRows there and is CSRRows here"),
         ({}, X[:, ::-1].copy(), Y, {}, "the values of X are others"),
         ({}, X, 1 - Y, {}, "the values of y are others"),
         ({}, X, Y, {"sample_weight": X[:, 0] ** 2}, "sample_weight had shape"),

@@ -161,14 +161,23 @@ def test_counts_and_amounts_far_from_the_null_model_take_few_passes(intercept, m
 
 @pytest.mark.plain
 def test_what_curvature_is_raised_to():
-    """A square keeps its own; what is straight far out has the slope of its tangent over what is
-    left; a floor caps both.
+    """A square keeps its own; a loss that is straight there gets the square of its derivative over
+    its value, a finite floor at most.
     """
     square, hinge = SquaredError(), SquaredHinge()
     for floor in (0.0, 1.0, np.inf):
         assert raised_curvature(square, 3.0, 1.0, 2.0, 2.0, floor) == 1.0
     for floor, raised in [(0.0, 0.0), (0.5, 0.5), (np.inf, 0.8)]:  # beyond its own
         assert raised_curvature(hinge, 3.0, 1.0, 5.0, -2.0, floor) == raised
+
+
+def test_curvature_that_overflows_is_infinite():
+    F = Objective("poisson", np.ones((3, 1)), np.ones(3), alpha=0.1, fit_intercept=False)
+    curvatures = np.zeros(3)
+    for floor in (0.0, np.inf):
+        with np.errstate(all="ignore"):
+            F.smooth_and_gradient(np.array([800.0]), curvatures, floor)
+        assert (curvatures == np.inf).all()
 
 
 def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():

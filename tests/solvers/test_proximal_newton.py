@@ -148,3 +148,24 @@ def test_a_continued_run_is_one_run():
         part.fit(X, y)
     part.fit(X, y)
     np.testing.assert_array_equal(part.coef_, whole.coef_)
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize(
+    ("settings", "most"), [({"positive": True}, 86.0), ({"bounds": (-3.0, 3.0)}, 96.0)]
+)
+def test_counts_and_amounts_within_bounds_far_from_the_null_model_take_few_passes(settings, most):
+    """Passes over four losses: 94 and 104 when curvature of rows far out was raised to twice that
+    of a square.
+    """
+    rng = np.random.default_rng(0)
+    X = np.abs(rng.standard_normal((1000, 5))) * rng.lognormal(size=(1000, 5))
+    z = X @ [1.0, 1.0, 0.5, 0.5, 0.0]
+    passes = 0.0
+    for loss, level in [("gamma", 7), ("tweedie", 5), ("poisson", 5), ("negative_binomial", 6)]:
+        y = rng.gamma(5.0, 0.2 * np.exp(level + 1.5 * z / z.std()))
+        y = y if loss in ("gamma", "tweedie") else np.floor(y)
+        model = GDRegressor(loss, alpha=1e-4, tol=1e-6, **settings).fit(X, y)
+        assert model.converged_
+        passes += model.history_["passes"][-1]
+    assert passes <= most

@@ -22,7 +22,7 @@ from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.armijo import Armijo
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.gradient.rate_backoff import RateBackoff
-from fastgd.solvers.gradient.scheduled import AveragedFullBatch, ScheduledFullBatch
+from fastgd.solvers.gradient.scheduled import AveragedFullBatch, ScheduledFullBatch, elastic_step
 from fastgd.solvers.patience import Patience, PlateauMemory
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support import twins as reference
@@ -326,3 +326,16 @@ def test_rows_of_few_columns_move_all_columns_as_before(rule, penalty, scales, a
     assert F.rows.narrowed()[0].size < 20
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("rates", ["one", "each"])
+def test_a_proximal_step_on_all_of_an_elastic_net_is_that_of_the_penalty(rates):
+    rng = np.random.default_rng(0)
+    X, net = rng.standard_normal((20, 6)), ElasticNet(0.4)
+    F = Objective("squared_error", X, X[:, 0], penalty=net, alpha=0.7)
+    v = rng.standard_normal(F.size)
+    before, reach = v.copy(), np.full(F.size, 0.8) if rates == "one" else rng.uniform(size=F.size)
+    moved = elastic_step(F, v, 0.8 if rates == "one" else reach)
+    expected = [net.prox(w, j, 0.7 * reach[j]) for j, w in enumerate(before[:6])]
+    np.testing.assert_allclose(moved[:6], expected, rtol=1e-14)
+    assert moved[6] == before[6]  # the intercept

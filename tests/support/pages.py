@@ -40,7 +40,8 @@ def check_comment(comment, printed):
     """
     for stated in re.finditer(STATED, comment):
         word = next(one for one in stated.groups() if one)
-        assert word in printed, f"{word} of the comment {comment!r} is not in {printed!r}"
+        alone = rf"(?<![\w.]){re.escape(word)}(?!\w)"
+        assert re.search(alone, printed), f"{word} of the comment {comment!r} is not in {printed!r}"
 
 
 def dead_links(page):

@@ -27,7 +27,7 @@ def elastic_step(objective, v, reach):
     [1.0, 1.0]
     """
     n_coef = objective.n_features * objective.n_predictions
-    moved = proximal_by_reach(objective, v, reach)
+    moved = np.array(proximal_by_reach(objective, v, reach))
     moved[:n_coef] /= 1.0 + objective.l2 * (reach[:n_coef] if np.ndim(reach) else reach)
     return moved
 

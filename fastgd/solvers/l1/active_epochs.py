@@ -46,7 +46,7 @@ def hot_epoch(once, active, changes, lengths):
 
 def descend(epoch, every, moving, goal, most, settled=None):
     """Epochs over `every` coordinate, then over those that are `moving`, in turn, until none
-    changes a derivative by more than `goal`, or for so many epochs at `most`.
+    changes a derivative by more than `goal`, or for `most` epochs.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def descend(epoch, every, moving, goal, most, settled=None):
     goal : float
     most : int
     settled : callable, optional
-        Asked for each set of moving ones: whether it has solved for these, so that all are next.
+        Called with the moving coordinates; True where it has solved for them itself, so that the
+        next epoch is over all.
     """
     active, enough = every, goal
     for _ in range(most):

@@ -1,7 +1,7 @@
 """Newton's method for few columns: exact curvature, Cholesky, and as few passes as the answer
 takes.
 
-    step = -B^-1 g,    v+ = v + t step,    t = 1, what a line search finds, or more from far off
+    step = -B^-1 g,    v+ = v + t step,    t = 1, less by a line search, or more far off
 
 B is the curvature at the point or, while steps from an earlier one still gain enough, that one
 corrected by the pairs (s, y) of the steps since, as in L-BFGS (Nocedal, 1980, with H_0 = B^-1).
@@ -68,12 +68,12 @@ SEEN = 0.1
 # more curvature than they have: without it a row that is wrong by 10 promises a step of 20,000
 # under the log loss.
 FAR_FROM_OPTIMUM = 1e-2
-# Of losses that are curved without bound, as those of a mean exp(z) are, twice the step is tried
-# where F falls along a whole one still as steeply as this share of where it began: from far off
-# steps bring a prediction closer by 1, whatever is left.  With `raised_curvature` no more than a
-# square has, which was twice as much, 30 of 219 fits of all losses take 0.76 of their passes, none
-# more than 1.15 times.
+# Where a loss declares no bound of its curvature, and F after a step still falls as steeply as this
+# share of where it began, twice the step is tried, of rows in memory: under exp(z) a Newton step
+# moves a prediction by 1 at most.  With what `raised_curvature` makes of an infinite floor 30 of
+# 219 fits take other passes, 0.76 of them, none more than 1.15 times.
 STEEP = 0.3
+MAX_DOUBLINGS = 30  # 2^30 times a step overflows any exp(z)
 # A matrix that follows from that of another alpha is expected to bring the decrement down by this
 # factor, until a step has told.
 PRESUMED_GAIN = float(np.log(10.0))
@@ -129,9 +129,10 @@ class NewtonMemory:
         Squared Newton decrement, g'B^-1 g, before the last step.
     gain : float
         Logarithm of the factor by which the last step brought the decrement down; 0 where it was
-        not a whole step.
+        shortened.
     curvature_floor : float or None
-        Curvature that each row has at least: that of the loss far from the optimum, else 0.
+        The `floor` of `Objective.smooth_and_gradient`: that of the objective far from the optimum,
+        else 0.
     lower : float
         What a dual point has proved F to be nowhere below.
     """
@@ -239,8 +240,8 @@ class Newton(Solver):
             self._curvatures, self._spare = (np.zeros(self._n_curvatures) for _ in range(2))
 
     def advance(self, state):
-        """One step, for one pass; one more where the curvature is taken anew, and for each
-        halving.
+        """One step, for one pass; one more where the curvature is taken anew, for each halving
+        and each doubling.
         """
         F, memory, g = self.objective, state.memory, state.gradient
         close = self._close(state)
@@ -538,7 +539,7 @@ class Newton(Solver):
                 self._ahead = matrix
                 self._curvatures, self._spare = self._spare, self._curvatures
                 found = point, value, gradient
-                if matrix is not None or F.curvature_floor < np.inf:
+                if self.matrix_with_step or F.curvature_floor < np.inf:
                     return rate, found
                 return self._further(state, step, derivative, (rate, too_far), reached, found)
             # A whole step that fails means rows far out, whose own curvature promises too much.
@@ -558,7 +559,9 @@ class Newton(Solver):
         (rate, (point, value, gradient)).  `rates` are that of `found` and one that was too far.
         """
         F, (rate, too_far) = self.objective, rates
-        while 2.0 * rate < too_far and float(found[2] @ step) < STEEP * derivative:
+        for _ in range(MAX_DOUBLINGS):
+            if 2.0 * rate >= too_far or not float(found[2] @ step) < STEEP * derivative:
+                break
             point = state.point + 2.0 * rate * step
             with np.errstate(all="ignore"):
                 value, gradient = self._evaluated(point, state.memory)

@@ -194,7 +194,7 @@ class RowSubspace(Solver):
         """Go on where data and objective are those of the earlier run, else start from its
         point.
         """
-        _ = state.point  # by the solver that it is of, while its memory is there
+        _ = state.point  # computed by the solver it belongs to, before its memory is forgotten
         if state.memory.moves is None or not self._is_ours(state):
             state.forget()
             self._evaluate_point(state)
@@ -445,7 +445,7 @@ class RowSubspace(Solver):
             share, value = self._line(
                 predictions, columns, inner, point, step, intercept + shift, gradient, value
             )
-            if share == 0.0 and floor > 0.0:
+            if share == 0.0 and floor == F.curvature_floor:
                 break
             point = point + share * step[: point.size]
             predictions += share * (step[: point.size] @ columns)
