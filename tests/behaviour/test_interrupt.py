@@ -252,7 +252,7 @@ def test_searches_are_as_before_the_call_and_loops_end(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(GDClassifier, "fit", interrupted)
-        patch.setattr(GDClassifierCV._kind, "fit", interrupted)
+        patch.setattr(GDClassifierCV._estimator_class, "fit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             refitted.fit(X, Y)
     assert not hasattr(refitted, "best_estimator_")
