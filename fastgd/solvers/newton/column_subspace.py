@@ -122,7 +122,7 @@ class SubspaceNewton(Solver):
 
     @classmethod
     def forecast(cls, objective, tol, cutoff=np.inf):
-        """By how many directions stand out, at worst where curvature jumps and columns are many."""
+        """By how many directions stand out."""
         F = objective
         passes = subspace_passes(F, tol, cutoff)
         reason = (
