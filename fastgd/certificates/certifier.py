@@ -94,11 +94,11 @@ class Certifier:
 
     Attributes
     ----------
-    centers : bool
+    may_center : bool
         Whether better intercepts are looked for.
     """
 
-    centers = True
+    may_center = True
 
     def __init__(self, objective, tol=None, *, chooses_steps=True, free_answers=True):
         self.objective = objective
@@ -171,7 +171,7 @@ class Certifier:
         if check.gradient is None:
             return check
         asked = self._open(check) and (final or self.tol is not None)
-        if asked and self.centers and self.gap.centering_helps:
+        if asked and self.may_center and self.gap.centering_helps:
             hope = self._gap_if_centered(check)
             if self._centering_pays(check, hope, final):
                 check = self._centered(check, keeps or not self.chooses_steps)

@@ -530,8 +530,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         kinds = {result.bound.kind for result in results}
         # Of several models the worst.
         self.bound_kind_ = min(kinds, key=KINDS_OF_BOUNDS.index)
-        enough = self.tol or zero_tol.CONVERGED
-        self.converged_ = self.tol is not None and self.suboptimality_ <= enough
+        target = self.tol or zero_tol.CONVERGED
+        self.converged_ = self.tol is not None and self.suboptimality_ <= target
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
             self.stop_reason_ = StopReason.CONVERGED

@@ -79,11 +79,11 @@ def claimed(objective, check, likely, at_the_end):
         return check.bound, check.suboptimality
     # The lowest point is not closer for having been passed by.
     passed = at_the_end - check.objective
-    left = max(check.objective - likely, passed, EPS * abs(check.objective))
-    suboptimality = relative_gap_at(F, left, check.objective)
+    gap = max(check.objective - likely, passed, EPS * abs(check.objective))
+    suboptimality = relative_gap_at(F, gap, check.objective)
     if not suboptimality < 0.5 * check.suboptimality:
         return check.bound, check.suboptimality
-    return Bound(left, "estimate"), suboptimality
+    return Bound(gap, "estimate"), suboptimality
 
 
 def advice(solver, check, reason, history, tol, start_point):

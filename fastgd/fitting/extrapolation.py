@@ -29,8 +29,8 @@ class Extrapolated(StoppingRule):
     def check(self, history):
         """PLATEAU by the checks at e, e / 2 and e / 4 iterations."""
         fall = self.remaining_fall(history)
-        enough = 0.5 * self.tol / (1.0 + self.tol) * self.gap_scale(history["objective"][-1])
-        return StopReason.PLATEAU if fall <= enough else None
+        target_gap = 0.5 * self.tol / (1.0 + self.tol) * self.gap_scale(history["objective"][-1])
+        return StopReason.PLATEAU if fall <= target_gap else None
 
     def estimate(self, history):
         """F - F* by estimate."""
@@ -71,9 +71,11 @@ class Cautious(Extrapolated):
 
     def check(self, history):
         """PLATEAU by the checks at e, e / 2 and e / 4 iterations."""
-        enough = self.tol / (1.0 + self.tol) * self.gap_scale(history["objective"][-1])
+        target_gap = self.tol / (1.0 + self.tol) * self.gap_scale(history["objective"][-1])
         return (
-            super().check(history) if not self.patient or self.estimate(history) <= enough else None
+            super().check(history)
+            if not self.patient or self.estimate(history) <= target_gap
+            else None
         )
 
     def estimate(self, history):

@@ -33,20 +33,20 @@ class Stalled(StoppingRule):
         """PLATEAU where a dozen checks brought less than a tenth of tol, and the bound has not
         even halved.
         """
-        objective, left = history["objective"], history["suboptimality"]
+        objective, gaps = history["objective"], history["suboptimality"]
         if len(objective) >= self.most and self._waited(history["passes"][-1]):
             return StopReason.PLATEAU
         # Values on samples of the rows are of other objectives, and may be lower.
         last = history["batch"][-2 * self.CHECKS - 1 :]
-        whole = sum(1 for _ in itertools.takewhile(lambda batch: batch == last[-1], last[::-1]))
-        objective, left = objective[-whole:], left[-whole:]
-        if len(objective) <= self.CHECKS or not np.isfinite(left[-self.CHECKS - 1]):
+        alike = sum(1 for _ in itertools.takewhile(lambda batch: batch == last[-1], last[::-1]))
+        objective, gaps = objective[-alike:], gaps[-alike:]
+        if len(objective) <= self.CHECKS or not np.isfinite(gaps[-self.CHECKS - 1]):
             return None
         # The least of either dozen: where rounding makes F jump up and down, the last ones differ
         # by that alone.
         earlier, later = slice(None, -self.CHECKS), slice(-self.CHECKS, None)
         fall = min(objective[earlier]) - min(objective[later])
-        closer = min(left[later]) <= 0.5 * min(left[earlier])
+        closer = min(gaps[later]) <= 0.5 * min(gaps[earlier])
         return (
             None
             if closer or fall > 0.1 * self.tol * self.gap_scale(objective[-1])

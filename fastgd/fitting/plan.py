@@ -300,11 +300,11 @@ def _row_by_row(F, batch, rate, streaming, fresh):
 
 def _full_batch(F, batch, rate, settings):
     """The `Choice` of all rows per update where no solver takes the kinks; else None."""
-    whole = batch == "auto" and rate == "auto" and not F.penalty.single
-    if not (batch == "full" or whole) or F.loss_smooth or _interior_point(F):
+    joined = batch == "auto" and rate == "auto" and not F.penalty.single
+    if not (batch == "full" or joined) or F.loss_smooth or _interior_point(F):
         return None
     given = f"batch_size={_shown(settings.batch_size)} was given"
-    why = "the penalty needs all rows per update" if whole else given
+    why = "the penalty needs all rows per update" if joined else given
     return Choice("nesterov", "full", rate, (why,))
 
 

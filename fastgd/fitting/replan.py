@@ -248,8 +248,8 @@ def _stuck(plan, objective, result, tol):
     """
     if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
-    enough = zero_tol.SETTLED if tol <= zero_tol.MIN_TOL else tol
-    if result.suboptimality <= enough or result.rounded:
+    target = zero_tol.SETTLED if tol <= zero_tol.MIN_TOL else tol
+    if result.suboptimality <= target or result.rounded:
         # An estimate is not the last word where the interior point would bring a proof.
         no_rule = plan.solver in batch_sizes() and not plan.form
         estimated = result.bound.kind == "estimate"

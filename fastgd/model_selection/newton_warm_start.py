@@ -141,7 +141,7 @@ def _solver(memory, objective, tol):
 class PathCertifier(Certifier):
     """A certifier that is content with an estimate where a proof would cost passes of its own."""
 
-    centers = False  # the next step brings more than the best intercept
+    may_center = False  # the next step brings more than the best intercept
 
     def __init__(self, objective, tol):
         super().__init__(objective, tol)

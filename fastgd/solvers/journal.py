@@ -24,5 +24,5 @@ class Journal:
 
     def take_back(self):
         """Let the arrays hold again what they did; any number of times."""
-        for array, at, held in reversed(self.noted):
-            array[..., at] = held
+        for array, at, before in reversed(self.noted):
+            array[..., at] = before

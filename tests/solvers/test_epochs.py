@@ -704,7 +704,7 @@ def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
                 derivative = LogLoss().derivative(z, y[i]) * weights[i] / len(rows)
                 step += 0.9 * derivative * np.append(X[i], 1.0)
             w, b = w * (1.0 - 0.9 * l2) - step[:-1], b - step[-1]
-        numbers = options(0.9, l2=l2, told=True)
+        numbers = options(0.9, l2=l2, sums_losses=True)
         told = epochs.gd_epoch(*data, Scheduled(), order, batch, point, total, book, numbers)
         assert told == pytest.approx(loss_sum, rel=1e-9)
         np.testing.assert_allclose(point, np.append(w, b), rtol=1e-9, atol=1e-12)
@@ -717,7 +717,7 @@ def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
             batch,
             epochs.Iterate(point, slots, total, book),
             columns,
-            options(0.9, l2=l2, alpha=l2, exact=True, told=True),
+            options(0.9, l2=l2, alpha=l2, exact=True, sums_losses=True),
         )
         if penalised == 0.0:
             assert told == pytest.approx(loss_sum, rel=1e-9)

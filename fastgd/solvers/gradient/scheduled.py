@@ -91,12 +91,14 @@ class ScheduledFullBatch(Solver):
         with np.errstate(all="ignore"):
             decay = F.penalty_gradient(state.point)
             gradient = state.gradient - decay
-            # As in an epoch: rules with memory meet the whole of an elastic net by its proximal
+            # As in an epoch: rules with memory meet all of an elastic net by its proximal
             # step.
-            whole = F.l1 > 0.0 and self.rule.slots > 0
-            move = self.rule.step(slots, everything, gradient, 0.0 if whole else decay, rate, scale)
+            elastic = F.l1 > 0.0 and self.rule.slots > 0
+            move = self.rule.step(
+                slots, everything, gradient, 0.0 if elastic else decay, rate, scale
+            )
             reach = self.rule.reach(slots, everything, rate, scale)
-            step = elastic_step if whole else proximal_by_reach
+            step = elastic_step if elastic else proximal_by_reach
             state.point = step(F, state.point - move, reach)
             state.value, state.gradient = F.smooth_and_gradient(state.point)
         state.rate, state.updates, state.iteration = rate, update, state.iteration + 1

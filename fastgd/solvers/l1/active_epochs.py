@@ -61,14 +61,14 @@ def descend(epoch, every, moving, goal, most, settled=None):
         Called with the moving coordinates; True where it has solved for them itself, so that the
         next epoch is over all.
     """
-    active, enough = every, goal
+    active, inner_goal = every, goal
     for _ in range(most):
         largest = epoch(active)[0]
         if active is every:
             if largest <= goal:
                 break
-            enough = max(goal, CLOSER * largest)
-        elif largest <= enough:
+            inner_goal = max(goal, CLOSER * largest)
+        elif largest <= inner_goal:
             active = every
             continue
         active = moving()

@@ -332,12 +332,12 @@ class VectorWorkingSet(Solver):
         point, gradient = state.point[part.places], state.gradient[part.places]
         found = point, gradient, self._rows
         first = left = part.violation(point, gradient)
-        steps, most, enough = 0, 1, 0.0
-        while steps < most and left > enough:
+        steps, most, inner_goal = 0, 1, 0.0
+        while steps < most and left > inner_goal:
             after, swept = self._step(part, state.memory, found, left)
             if after is None:
                 break
-            found, steps, enough = after, steps + 1, INNER * first
+            found, steps, inner_goal = after, steps + 1, INNER * first
             if not part.is_all:
                 most = MAX_COLUMN_STEPS if swept else MAX_STEPS
             left = part.violation(*found[:2])

@@ -221,13 +221,13 @@ class BlockNewton(Solver):
     def _nearly_there(self, state):
         """Whether steps from these blocks, as fast as so far, cost less than new ones."""
         memory = state.memory
-        enough = PROVED * self.tol * gap_scale_at(self.objective, state.value)
-        if not enough > 0.0 or not memory.gap_estimate < memory.first_gap_estimate < np.inf:
+        target_gap = PROVED * self.tol * gap_scale_at(self.objective, state.value)
+        if not target_gap > 0.0 or not memory.gap_estimate < memory.first_gap_estimate < np.inf:
             return False
         if memory.gap_estimate == 0.0:
             return True
         fall = np.log(memory.first_gap_estimate / memory.gap_estimate) / max(memory.n_steps - 1, 1)
-        return bool(np.log(memory.gap_estimate / enough) <= self.refresh_cost * fall)
+        return bool(np.log(memory.gap_estimate / target_gap) <= self.refresh_cost * fall)
 
     def progress(self, state):
         """Half the squared decrement as the preconditioner sees it."""

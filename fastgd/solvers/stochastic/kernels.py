@@ -4,8 +4,8 @@ The unknowns are one array `point`, the coefficients and, last, the intercept. K
 random numbers and keep nothing between calls but what is passed in: `point`, `total` (the sum of
 the iterates since update `average_from`), a rule's `state`, and `counters` (`Iterate`).
 
-With `options.told` epochs return the sum of the losses of the rows, each before its update, as
-SGDClassifier's ending looks at it: weights do not count. Otherwise they return 0.
+With `options.sums_losses` epochs return the sum of the losses of the rows, each before its update,
+as SGDClassifier's ending looks at it: weights do not count. Otherwise they return 0.
 
 Loops stand where array expressions would be shorter: one `a[:] = b` adds up to 3 s of compiling (it
 brings the text of its error message), an arithmetic one 0.2 s.
@@ -46,7 +46,7 @@ class EpochOptions(NamedTuple):
         Whether an L2 penalty acts in closed form between updates (`rule_epoch`).
     smooth : bool
         Whether the penalty has a derivative.
-    told : bool
+    sums_losses : bool
         Whether the training loss is summed.
     """
 
@@ -60,7 +60,7 @@ class EpochOptions(NamedTuple):
     average_from: float
     exact: bool
     smooth: bool
-    told: bool = False
+    sums_losses: bool = False
 
 
 class Problem(NamedTuple):
@@ -178,7 +178,7 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
     The iterates sum to mass * point + total. What is told of single rows has the L2 penalty in it,
     from a sum of squares that moves with the coefficients.
     """
-    l1, l2, average_from, told = options.l1, options.l2, options.average_from, options.told
+    l1, l2, average_from = options.l1, options.l2, options.average_from
     coef, d, n = point[:-1], point.size - 1, order.size
     coef_total = total[:-1]
     steps = np.zeros(min(batch, n))
@@ -190,7 +190,9 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
         0
     )  # a plain 0 would have Numba compile the functions it is passed to twice
     loss_sum, squares, dot = 0.0, 0.0, 0.0
-    penalised = told and batch == 1 and l1 == 0.0 and l2 > 0.0 and not step_length.uses_row()
+    penalised = (
+        options.sums_losses and batch == 1 and l1 == 0.0 and l2 > 0.0 and not step_length.uses_row()
+    )
     if penalised:
         for j in range(d):
             squares += coef[j] * coef[j]
@@ -208,7 +210,7 @@ def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, count
             prediction = scale * dot + intercept + samples.offset(i)
             target = samples.target(i)
             derivative = loss.derivative(prediction, target)
-            if told:
+            if options.sums_losses:
                 loss_sum += loss.value(prediction, target) + 0.5 * l2 * (scale * scale * squares)
             weight = samples.weight(i)
             if step_length.uses_row():
@@ -327,7 +329,7 @@ def rule_epoch(problem, rule, order, batch, iterate, columns, options):
             derivative = (
                 loss.derivative(prediction, samples.target(i)) * samples.weight(i) / (stop - first)
             )
-            if options.told:
+            if options.sums_losses:
                 loss_sum += loss.value(prediction, samples.target(i))
             sum_of_derivatives += derivative
             rows.add(i, derivative, gradient)
@@ -531,7 +533,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
             for c in range(n_predictions):
                 predictions[c] *= scale
             loss.derivatives(predictions, samples.target(i), step)
-            if options.told:
+            if options.sums_losses:
                 loss_sum += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 step[c] *= rate * samples.weight(i) / (stop - first)
@@ -622,7 +624,7 @@ def vector_rule_epoch(problem, rule, order, batch, iterate, columns, options):
                 predictions[c] = point[d, c] + samples.offset(i)
             rows.add_products(i, coef, predictions)
             loss.derivatives(predictions, samples.target(i), derivatives)
-            if options.told:
+            if options.sums_losses:
                 loss_sum += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 derivatives[c] *= samples.weight(i) / (stop - first)

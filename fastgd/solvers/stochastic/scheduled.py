@@ -384,7 +384,7 @@ class Stochastic(Solver):
             average_from=float(self.average_from),
             exact=bool(self.lazily_exact),
             smooth=bool(F.term.smooth),
-            told=self.patience is not None,
+            sums_losses=self.patience is not None,
         )
 
     def _rates(self, chosen=slice(None)):
