@@ -337,8 +337,9 @@ class Objective:
 
     @property
     def curvature_floor(self):
-        """What Newton steps far from the optimum raise the curvature of rows to: its greatest
-        value; 0 where it is the same everywhere, which no step goes too far by.
+        """What far from the optimum the curvature of a row is raised to, at most: the greatest that
+        the loss declares, infinity where it declares none.  0 where curvature is the same
+        everywhere: nothing is raised, and matrices are exact.
         """
         return 0.0 if self.loss.self_concordance == 0.0 else self.loss.curvature_bound
 

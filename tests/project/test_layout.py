@@ -13,7 +13,7 @@ FLOORS, FILES_AT_THE_TOP = 12, 10
 
 
 def packages():
-    """Rooms in the order of the table, from the ground up: folders, and files at the top."""
+    """Packages in the order of the table, from the ground up: folders, and files at the top."""
     table = PLAN.read_text(encoding="utf-8").split("| package |")[1].split("\n\n")[0]
     return re.findall(r"^\| `([a-z_]+(?:/|\.py))`", table, re.MULTILINE)
 

@@ -384,11 +384,11 @@ class Newton(Solver):
         F, memory = self.objective, state.memory
         if not (corrected_dual.applies(F) and F.parent is None and F.rows.in_memory):
             return False
-        floor = corrected_dual.lower_bound(
+        lower = corrected_dual.lower_bound(
             F, state.point, -memory.factor.solve(state.gradient), self._spare
         )
-        memory.lower = max(floor, memory.lower)
-        return state.value + F.rest_value(state.point) - floor <= self._target(state)
+        memory.lower = max(lower, memory.lower)
+        return state.value + F.rest_value(state.point) - lower <= self._target(state)
 
     def _refresh_pays(self, state):
         """Whether a new curvature matrix costs less than the steps that the old one would still

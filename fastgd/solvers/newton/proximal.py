@@ -61,8 +61,9 @@ class ProximalNewtonMemory:
         The matrix of a loss of constant curvature, which is taken once.
     singular : bool
         Whether a matrix was found not to be positive definite.
-    floor : float or None
-        Curvature that each row has at least: that of the loss far from the optimum, else 0.
+    curvature_floor : float or None
+        The `floor` of `Objective.smooth_and_gradient`: that of the objective far from the optimum,
+        else 0.
     n_failed : int
         Steps in a row of which no share made F fall.
     """
@@ -71,7 +72,7 @@ class ProximalNewtonMemory:
     anchor: np.ndarray | None = None
     matrix: np.ndarray | None = None
     singular: bool = False
-    floor: float | None = None
+    curvature_floor: float | None = None
     n_failed: int = 0
 
 
@@ -144,11 +145,11 @@ class ProximalNewton(Solver):
         if self._spare.size == 0 and F.rows.in_memory:
             self._curvatures, self._spare = (np.zeros(F.n_samples) for _ in range(2))
         state.point = F.allowed(state.point)
-        floor = state.memory.floor
+        floor = state.memory.curvature_floor
         if floor is None:
-            floor = state.memory.floor = F.curvature_floor
+            floor = state.memory.curvature_floor = F.curvature_floor
         super().resume(state)
-        state.memory.floor = floor
+        state.memory.curvature_floor = floor
 
     def lengths(self, state):
         """That of the spare arrays, too."""
@@ -157,13 +158,13 @@ class ProximalNewton(Solver):
 
     def _evaluate_point(self, state):
         state.value, state.gradient = self.objective.smooth_and_gradient(
-            state.point, self._curvatures, state.memory.floor
+            state.point, self._curvatures, state.memory.curvature_floor
         )
 
     def advance(self, state):
         """One step: a matrix, and a pass for each trial."""
         F, memory, g = self.objective, state.memory, state.gradient
-        floor, matrix = memory.floor, self._take_curvature(state)
+        floor, matrix = memory.curvature_floor, self._take_curvature(state)
         target = self._minimum(state, matrix)
         move = target - state.point
         total = state.value + F.rest_value(state.point)
@@ -173,7 +174,9 @@ class ProximalNewton(Solver):
         else:  # term by term, for near the optimum the sums would be rounding alone
             kinks = self.box.l1 * (np.abs(target) - np.abs(state.point))
             promised = float((g * move + kinks).sum())
-        memory.floor = F.curvature_floor if -promised > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
+        memory.curvature_floor = (
+            F.curvature_floor if -promised > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
+        )
         found = self._search(state, target, promised, total) if promised < 0.0 else None
         if found is None:
             self._try_other_curvature(state, floor, promised, total)
@@ -195,7 +198,7 @@ class ProximalNewton(Solver):
         if rounding or once or memory.n_failed > 1 or central_path_applies(F):
             state.done = True
             return
-        memory.floor = 0.0 if floor > 0.0 else F.curvature_floor
+        memory.curvature_floor = 0.0 if floor > 0.0 else F.curvature_floor
         self._evaluate_point(state)
 
     def progress(self, state):
@@ -210,13 +213,13 @@ class ProximalNewton(Solver):
         matrix = (
             F.gram(self._curvatures)
             if F.rows.in_memory
-            else F.curvature_matrix(state.point, memory.floor)
+            else F.curvature_matrix(state.point, memory.curvature_floor)
         )
         once = F.loss.self_concordance == 0.0
         if once:
             memory.matrix = matrix
         memory.factor = memory.anchor = None
-        exact = once or (memory.floor == 0.0 and F.loss.self_concordance is not None)
+        exact = once or (memory.curvature_floor == 0.0 and F.loss.self_concordance is not None)
         if exact and not memory.singular and self._may_be_definite(matrix):
             factor = Factor(matrix)
             memory.singular = not factor.full
@@ -256,12 +259,12 @@ class ProximalNewton(Solver):
             point = target if share == 1.0 else state.point + share * (target - state.point)
             point = F.allowed(point)
             with np.errstate(all="ignore"):
-                value, gradient = F.smooth_and_gradient(point, self._spare, memory.floor)
+                value, gradient = F.smooth_and_gradient(point, self._spare, memory.curvature_floor)
                 reached = value + F.rest_value(point)
             if armijo(total, reached, promised, share, slack, SUFFICIENT):
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return share, point, value, gradient
-            memory.floor = F.curvature_floor
+            memory.curvature_floor = F.curvature_floor
         return None
 
 
