@@ -205,7 +205,7 @@ class Problem:
         return self.alpha * (1.0 - self.l1_ratio)
 
     def suboptimality(self, value):
-        """(F - F*) / max(F*, 1e-4 F0): relative, with a floor where the optimum is next to
+        """(F - F*) / max(F*, 1e-4 F0): relative, with a least scale where the optimum is next to
         nothing.
         """
         return (value - self.optimum) / max(self.optimum, 1e-4 * self.constant)

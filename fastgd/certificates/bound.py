@@ -76,8 +76,8 @@ def relative_gap(bound, value, null_value, infimum=0.0):
     """
     if bound <= 0.0:
         return 0.0
-    floor = gap_scale(value, null_value, infimum, bound)
-    return bound / floor if floor > 0.0 else np.inf
+    scale = gap_scale(value, null_value, infimum, bound)
+    return bound / scale if scale > 0.0 else np.inf
 
 
 def relative_gap_at(objective, gap, value):

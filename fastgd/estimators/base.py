@@ -79,7 +79,7 @@ FROM_THE_WORST = (
     StopReason.CONVERGED,
 )
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
-STORED_FORMAT = 5
+STORED_FORMAT = 6
 
 
 @public

@@ -56,7 +56,7 @@ from fastgd.fitting.task import KeptRun, Run
 from fastgd.runtime.array_shapes import WrongArray
 
 FORMAT = "fastgd checkpoint"
-VERSION = 6
+VERSION = 7
 HEADER = "checkpoint.json"
 # What `begin` has of each target.
 OF_TARGETS = "seeds", "starts", "states"

@@ -40,27 +40,28 @@ def kahan_add(total, compensation, term):
 
 
 @callee
-def raised_curvature(loss, prediction, target, value, derivative, floor):
-    """Curvature c of one row's loss, at least min(derivative^2 / value, `floor`), and at least 0.
+def raised_curvature(loss, prediction, target, value, derivative, curvature_cap):
+    """Curvature c of one row's loss, at least 0, and raised to derivative^2 / value, or to
+    `curvature_cap` where that is less; what is above it anyway stays.
 
-    With a finite floor a Newton step for the row alone ends no further than where its tangent is 0.
+    With a finite cap a Newton step for the row alone ends no further than where its tangent is 0.
     With an infinite one, of losses that declare no bound of their curvature, c is at least
     derivative^2 / value - c, and the step may be twice that long: of a square it then ends at the
     minimum.  Differences of derivatives, which stand in for a curvature that is not given, may fall
     below 0.
     """
     curvature = max(loss.step_curvature(prediction, target), 0.0)
-    if floor > 0.0:
+    if curvature_cap > 0.0:
         to_zero = derivative * derivative / (value + 1e-300)
-        if floor < np.inf:
-            curvature = max(curvature, min(to_zero, floor))
+        if curvature_cap < np.inf:
+            curvature = max(curvature, min(to_zero, curvature_cap))
         elif to_zero > 2.0 * curvature:
             curvature = to_zero - curvature
     return curvature
 
 
 @kernel
-def evaluate(loss, predictions, targets, values, derivatives, curvatures, curved, floor):
+def evaluate(loss, predictions, targets, values, derivatives, curvatures, curved, curvature_cap):
     """Value, derivative and, where `curved`, `raised_curvature` of each row.
 
     Sums, weights and prefetches are done elsewhere: this loop goes four or eight rows at a time,
@@ -72,7 +73,9 @@ def evaluate(loss, predictions, targets, values, derivatives, curvatures, curved
         values[m] = value
         derivatives[m] = derivative
         if curved:
-            curvatures[m] = raised_curvature(loss, prediction, target, value, derivative, floor)
+            curvatures[m] = raised_curvature(
+                loss, prediction, target, value, derivative, curvature_cap
+            )
 
 
 @kernel
@@ -90,7 +93,7 @@ def loss_and_gradient(
     totals,
     gradients,
     curvatures,
-    floor,
+    curvature_cap,
 ):
     """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into
     `gradients[b]`, (d + 1,).
@@ -126,7 +129,7 @@ def loss_and_gradient(
                     derivatives,
                     own,
                     curved,
-                    floor,
+                    curvature_cap,
                 )
                 for few in range(0, n, TOGETHER):
                     value_of_few, derivative_of_few = 0.0, 0.0
@@ -441,7 +444,7 @@ def loss_and_derivatives(
     loss,
     predictions,
     intercept,
-    floor,
+    curvature_cap,
     ranges,
     cuts,
     first,
@@ -480,7 +483,7 @@ def loss_and_derivatives(
                     unweighted,
                     own,
                     kept,
-                    floor,
+                    curvature_cap,
                 )
                 for few in range(0, n, TOGETHER):
                     value_of_few = 0.0

@@ -118,11 +118,11 @@ class LinearMap:
             out += more
         return out
 
-    def derivatives(self, predictions, intercept, floor=0.0):
+    def derivatives(self, predictions, intercept, curvature_cap=0.0):
         """Mean loss, and of each row weight * derivative / n and weight * curvature / n."""
         # Not one array of two rows: whoever needs one of them frees the other.
         derivatives, curvatures = np.zeros(predictions.size), np.zeros(predictions.size)
-        loss = self.fill(predictions, intercept, derivatives, curvatures, floor)
+        loss = self.fill(predictions, intercept, derivatives, curvatures, curvature_cap)
         derivatives /= self.objective.n_active
         curvatures /= self.objective.n_active
         return loss, derivatives, curvatures
@@ -131,7 +131,7 @@ class LinearMap:
         """Mean loss at these predictions, without derivatives."""
         return self.fill(predictions, intercept, NO_ARRAY, NO_ARRAY)
 
-    def fill(self, predictions, intercept, derivatives, curvatures, floor=0.0):
+    def fill(self, predictions, intercept, derivatives, curvatures, curvature_cap=0.0):
         """Mean loss; weight * derivative and weight * curvature of each row go into the arrays.
 
         Predictions are without `intercept` and offsets.  Where the arrays are empty, the loss is
@@ -140,7 +140,7 @@ class LinearMap:
         F, totals = self.objective, np.zeros(self._rows[1].size - 1)
 
         def work(ranges, cuts, first, last):
-            data = F.samples, F.loss, predictions, intercept, floor
+            data = F.samples, F.loss, predictions, intercept, curvature_cap
             where = ranges, cuts, first, last
             kernels.loss_and_derivatives(*data, *where, totals, derivatives, curvatures)
 

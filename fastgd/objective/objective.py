@@ -336,10 +336,11 @@ class Objective:
         return self.outputs.smooth
 
     @property
-    def curvature_floor(self):
+    def curvature_cap(self):
         """What far from the optimum the curvature of a row is raised to, at most: the greatest that
         the loss declares, infinity where it declares none.  0 where curvature is the same
-        everywhere: nothing is raised, and matrices are exact.
+        everywhere: nothing is raised, and matrices are exact.  It cuts nothing off: curvature that
+        is above it stays.
         """
         return 0.0 if self.loss.self_concordance == 0.0 else self.loss.curvature_bound
 
@@ -501,13 +502,13 @@ class Objective:
         product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
         return product
 
-    def loss_and_gradient(self, v, curvatures=NO_ARRAY, floor=0.0, alone=False):
+    def loss_and_gradient(self, v, curvatures=NO_ARRAY, curvature_cap=0.0, alone=False):
         """Mean loss, without the penalty, and its gradient at `v`: one pass.
 
         Parameters
         ----------
         v : array-like, (size,)
-        curvatures, floor : ndarray, (n_samples,), and float
+        curvatures, curvature_cap : ndarray, (n_samples,), and float
             As those of `smooth_and_gradient`.
         alone : bool
             Whether the gradient is left out.
@@ -524,11 +525,11 @@ class Objective:
             Where `v` does not hold `size` numbers.
         """
         coef, intercept = self._contiguous(v)
-        arguments = coef, intercept, floor, alone
+        arguments = coef, intercept, curvature_cap, alone
         found = self.sum_over_parts(_loss_and_gradient, *arguments, rows=(curvatures,))
         return float(found[0]) / self.n_active, None if alone else self._mean(found[1])
 
-    def smooth_and_gradient(self, v, curvatures=NO_ARRAY, floor=0.0):
+    def smooth_and_gradient(self, v, curvatures=NO_ARRAY, curvature_cap=0.0):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient:
         one pass.
 
@@ -537,7 +538,7 @@ class Objective:
         v : array-like, (size,)
         curvatures : ndarray, (n_samples,), optional
             Filled with weight * curvature of each row's loss, at least 0.
-        floor : float
+        curvature_cap : float
             What the curvature of rows far from the optimum is raised to, at most: see
             `fastgd.objective.kernels.raised_curvature`.
 
@@ -552,7 +553,7 @@ class Objective:
         ValueError
             Where `v` does not hold `size` numbers.
         """
-        value, gradient = self.loss_and_gradient(v, curvatures, floor)
+        value, gradient = self.loss_and_gradient(v, curvatures, curvature_cap)
         value += self.term.add_gradient(_vector(v)[: self._n_coef], gradient[: self._n_coef])
         return value, gradient
 
@@ -689,7 +690,7 @@ class Objective:
         moved[: self._n_coef] = found
         return moved
 
-    def curvature_matrix(self, v, floor=0.0):
+    def curvature_matrix(self, v, curvature_cap=0.0):
         """Second derivative of the mean loss plus L2 at `v`: two passes and the arithmetic of about
         d / 2, or for K predictions d K / 4.
 
@@ -698,23 +699,23 @@ class Objective:
         Parameters
         ----------
         v : array-like, (size,)
-        floor : float
+        curvature_cap : float
             For one prediction curvatures are raised as `smooth_and_gradient` raises them.
 
         Returns
         -------
         ndarray, (size, size)
         """
-        return self.outputs.curvature_matrix(self, v, floor)
+        return self.outputs.curvature_matrix(self, v, curvature_cap)
 
-    def smooth_and_curvature(self, v, floor=0.0):
+    def smooth_and_curvature(self, v, curvature_cap=0.0):
         """What `smooth_and_gradient` and `curvature_matrix` give at `v`, for one prediction: two
         passes, one reading where X is not in memory.
 
         Parameters
         ----------
         v : array-like, (size,)
-        floor : float
+        curvature_cap : float
             As that of `smooth_and_gradient`.
 
         Returns
@@ -724,7 +725,7 @@ class Objective:
         curvature : ndarray, (size, size)
         """
         coef, intercept = self._contiguous(v)
-        total, gradient, matrix = self.sum_over_parts(_expansion, coef, intercept, floor)
+        total, gradient, matrix = self.sum_over_parts(_expansion, coef, intercept, curvature_cap)
         gradient = self._mean(gradient)
         value = float(total) / self.n_active + self.term.add_gradient(coef, gradient[: coef.size])
         return value, gradient, assemble(self, matrix)
@@ -923,18 +924,18 @@ def _sum_of_blocks(blocks):
     return blocks.sum(axis=0) if len(blocks) > 1 else blocks[0]
 
 
-def _loss_and_gradient(part, coef, intercept, floor, alone, curvatures):
+def _loss_and_gradient(part, coef, intercept, curvature_cap, alone, curvatures):
     """Sum of the losses of a part, and their gradient: 0 where losses are asked for `alone`."""
     totals, gradients = part.outputs.loss_and_gradient(
-        part, coef, intercept, curvatures, floor, alone
+        part, coef, intercept, curvatures, curvature_cap, alone
     )
     return _sum_of_blocks(totals), 0.0 if alone else _sum_of_blocks(gradients)
 
 
-def _expansion(part, coef, intercept, floor):
+def _expansion(part, coef, intercept, curvature_cap):
     """Sum of the losses of a part, their gradient and their second derivative."""
     curvatures = np.zeros(part.n_samples)
-    total, gradient = _loss_and_gradient(part, coef, intercept, floor, False, curvatures)
+    total, gradient = _loss_and_gradient(part, coef, intercept, curvature_cap, False, curvatures)
     return total, gradient, gram_sum(part, False, curvatures)
 
 

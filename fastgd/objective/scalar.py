@@ -41,14 +41,14 @@ class OnePrediction:
         """
         return coef[:, 0], float(intercept[0, 0]) if len(intercept) else 0.0
 
-    def loss_and_gradient(self, F, coef, intercept, curvatures, floor, alone):
+    def loss_and_gradient(self, F, coef, intercept, curvatures, curvature_cap, alone):
         """Sums of the losses in the blocks of rows, and their gradients; with `alone` no gradients
         that mean anything.  One pass.
         """
         totals = np.zeros(F.range_cuts.size - 1)
         gradients = np.zeros((totals.size, *((1,) if alone else self.shape(F.n_features))))
         data, blocks = (F.rows, F.samples, F.loss, coef, intercept), (F.ranges, F.range_cuts)
-        found = totals, gradients, curvatures, floor
+        found = totals, gradients, curvatures, curvature_cap
         F.map_blocks(
             lambda first, last: kernels.loss_and_gradient(
                 *data, *blocks, first, last, F.chunk, *found
@@ -72,11 +72,11 @@ class OnePrediction:
         """
         return Curvatures(F, v).times
 
-    def curvature_matrix(self, F, v, floor):
-        """Second derivative of the mean loss plus L2 at `v`, (size, size), of curvatures raised by
-        this floor.
+    def curvature_matrix(self, F, v, curvature_cap):
+        """Second derivative of the mean loss plus L2 at `v`, (size, size), of curvatures raised to
+        `curvature_cap` at most.
         """
-        return F.smooth_and_curvature(v, floor)[2]
+        return F.smooth_and_curvature(v, curvature_cap)[2]
 
     def null_model(self, F):
         """Intercept and value of the best model without columns."""

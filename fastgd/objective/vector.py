@@ -35,7 +35,7 @@ class KPredictions:
         """Coefficients, (d, K), and intercepts, (K,)."""
         return coef, intercept[0] if len(intercept) else np.zeros(self.n_predictions)
 
-    def loss_and_gradient(self, F, coef, intercept, curvatures, floor, alone):
+    def loss_and_gradient(self, F, coef, intercept, curvatures, curvature_cap, alone):
         """As for one prediction; there are never curvatures, of which each row has (K, K)."""
         return VectorMap(F).loss_and_gradient(coef, intercept, alone)
 
@@ -47,8 +47,8 @@ class KPredictions:
         """Function p -> H p; the predictions at `v` are kept, for half a pass."""
         return VectorCurvatures(F, v).times
 
-    def curvature_matrix(self, F, v, floor):
-        """As for one prediction, but for the floor."""
+    def curvature_matrix(self, F, v, curvature_cap):
+        """As for one prediction, but for the cap, which is left out."""
         return vector_gram(F, v)
 
     def null_model(self, F):

@@ -66,9 +66,9 @@ def test_near_the_optimum_it_is_far_closer_than_the_gap_at_the_point(fit_interce
     for v, g in points:
         left, gap = F.value(v) - best, g[: F.n_features] @ g[: F.n_features] / (2.0 * F.l2)
         if 1e-10 * best < left < 1e-3 * best:
-            floor = corrected_dual.lower_bound(F, v, -np.linalg.solve(F.curvature_matrix(v), g))
-            assert best - floor < 0.2 * left
-            assert best - floor < 0.1 * gap
+            lower = corrected_dual.lower_bound(F, v, -np.linalg.solve(F.curvature_matrix(v), g))
+            assert best - lower < 0.2 * left
+            assert best - lower < 0.1 * gap
             seen += 1
     assert seen >= 1
 
@@ -106,12 +106,12 @@ def test_rare_columns_under_a_weak_penalty_are_proved_by_it():
     newton = Newton(F, 1e-4)
     state = newton.start(F.start())
     best = points_of(Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False), 30)[1]
-    floors = []
+    lowers = []
     for _ in range(12):
         newton.advance(state)
-        floors.append(newton.progress(state).lower)
-    assert max(floors) <= best
-    assert best - max(floors) <= 1e-4 * best
+        lowers.append(newton.progress(state).lower)
+    assert max(lowers) <= best
+    assert best - max(lowers) <= 1e-4 * best
 
 
 @pytest.mark.jit  # of sums as they are compiled
@@ -125,8 +125,8 @@ def test_what_is_rounded_is_taken_off(loss, seeds, monkeypatch):
         for v in points:
             step = -Factor(F.curvature_matrix(v)).solve(F.gradient(v))
             least = np.nextafter(minimum(v)[1], np.inf)
-            floor = corrected_dual.lower_bound(F, v, step)
-            assert floor <= least, (seed, (floor - least) / least)
+            lower = corrected_dual.lower_bound(F, v, step)
+            assert lower <= least, (seed, (lower - least) / least)
             with monkeypatch.context() as patched:
                 without_rounding(patched, corrected_dual)
                 visible += corrected_dual.lower_bound(F, v, step) > least

@@ -460,7 +460,7 @@ def test_value_gradient_and_curvature_in_one_reading_are_those_of_three(fit_inte
     settings = {"alpha": 0.1, "fit_intercept": fit_intercept}
     F = Objective("log_loss", source, memory=MEMORY, **settings)
     v = np.linspace(-1.0, 1.0, F.size)
-    value, gradient, matrix = F.smooth_and_curvature(v, floor=0.1)
+    value, gradient, matrix = F.smooth_and_curvature(v, curvature_cap=0.1)
     known, derivatives = F.smooth_and_gradient(v)
     assert value == known
     np.testing.assert_array_equal(gradient, derivatives)

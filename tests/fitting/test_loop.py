@@ -219,9 +219,9 @@ def test_what_was_proved_at_one_point_holds_for_all():
     monitored = [[3.0], [1.001], [2.0], [1.5]]
     result, _ = run(Scripted(F, monitored, adapts=False), tol=1e-9, max_iter=4)
     bounds, objectives = result.history["bound"], result.history["objective"]
-    floor = max(value - bound for value, bound in zip(objectives[:2], bounds[:2], strict=True))
-    assert bounds[2] <= objectives[2] - floor + 1e-15
-    assert bounds[3] <= objectives[3] - floor + 1e-15
+    lower = max(value - bound for value, bound in zip(objectives[:2], bounds[:2], strict=True))
+    assert bounds[2] <= objectives[2] - lower + 1e-15
+    assert bounds[3] <= objectives[3] - lower + 1e-15
     assert all(
         bound >= value - 0.5 - 1e-11 for value, bound in zip(objectives, bounds, strict=True)
     )

@@ -123,10 +123,10 @@ def test_a_conjugate_beyond_all_numbers_bounds_nothing(l1, l2):
     # The gap at the share of the derivatives that is within the L1 part: all that is left is
     # `above`.
     assert term.gap(coef, gradient, 7.0) >= 7.0 * (1.0 - l1 / 3e4)
-    share, floor = term.least(gradient)
+    share, lower = term.least(gradient)
     for u in (-1e9, -1.0, 0.0, 1.0, 1e9):
         at = np.array([u, -u])
-        assert share * float(gradient @ at) + term.value(at) >= floor - 1e-9 * abs(floor)
+        assert share * float(gradient @ at) + term.value(at) >= lower - 1e-9 * abs(lower)
     assert share == pytest.approx(1.0 if l2 == 1e-290 else l1 / 3e4, rel=1e-12)
 
 

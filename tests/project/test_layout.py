@@ -107,10 +107,10 @@ def test_every_package_has_its_line():
 
 
 def test_no_package_imports_one_that_stands_below_it_in_the_table():
-    floor = {re.sub(r"/|\.py", "", name): number for number, name in enumerate(packages())}
+    place = {re.sub(r"/|\.py", "", name): number for number, name in enumerate(packages())}
     for module, others in imports().items():
         for other in others:
-            assert floor[package_of(other)] <= floor[package_of(module)], (
+            assert place[package_of(other)] <= place[package_of(module)], (
                 f"{module} imports {other}"
             )
 

@@ -162,21 +162,21 @@ def test_counts_and_amounts_far_from_the_null_model_take_few_passes(intercept, m
 @pytest.mark.plain
 def test_what_curvature_is_raised_to():
     """A square keeps its own; a loss that is straight there gets the square of its derivative over
-    its value, a finite floor at most.
+    its value, a finite cap at most.
     """
     square, hinge = SquaredError(), SquaredHinge()
-    for floor in (0.0, 1.0, np.inf):
-        assert raised_curvature(square, 3.0, 1.0, 2.0, 2.0, floor) == 1.0
-    for floor, raised in [(0.0, 0.0), (0.5, 0.5), (np.inf, 0.8)]:  # beyond its own
-        assert raised_curvature(hinge, 3.0, 1.0, 5.0, -2.0, floor) == raised
+    for curvature_cap in (0.0, 1.0, np.inf):
+        assert raised_curvature(square, 3.0, 1.0, 2.0, 2.0, curvature_cap) == 1.0
+    for curvature_cap, raised in [(0.0, 0.0), (0.5, 0.5), (np.inf, 0.8)]:  # beyond its own
+        assert raised_curvature(hinge, 3.0, 1.0, 5.0, -2.0, curvature_cap) == raised
 
 
 def test_curvature_that_overflows_is_infinite():
     F = Objective("poisson", np.ones((3, 1)), np.ones(3), alpha=0.1, fit_intercept=False)
     curvatures = np.zeros(3)
-    for floor in (0.0, np.inf):
+    for curvature_cap in (0.0, np.inf):
         with np.errstate(all="ignore"):
-            F.smooth_and_gradient(np.array([800.0]), curvatures, floor)
+            F.smooth_and_gradient(np.array([800.0]), curvatures, curvature_cap)
         assert (curvatures == np.inf).all()
 
 

@@ -79,9 +79,9 @@ def test_ends_where_lbfgs_does(loss, fit_intercept, storage):
     np.testing.assert_allclose(state.gradient, gradient, atol=1e-9)
 
 
-@pytest.mark.parametrize("floor", [0.0, 0.5])
+@pytest.mark.parametrize("curvature_cap", [0.0, 0.5])
 @pytest.mark.parametrize("loss", [Multinomial(3), ToySoftmax()], ids=lambda loss: loss.name)
-def test_curvature_along_columns_and_intercepts(loss, floor):
+def test_curvature_along_columns_and_intercepts(loss, curvature_cap):
     F, k = problem(loss), 3
     rng = np.random.default_rng(1)
     z, b = rng.standard_normal((F.n_samples, k)), rng.standard_normal(k)
@@ -92,9 +92,9 @@ def test_curvature_along_columns_and_intercepts(loss, floor):
     for i in range(F.n_samples):
         odds = np.exp(z[i] + b + F.samples.offsets[i])
         p = odds / odds.sum()
-        H = floor * np.eye(k) if floor else np.diag(p) - np.outer(p, p)
+        H = curvature_cap * np.eye(k) if curvature_cap else np.diag(p) - np.outer(p, p)
         expected += F.samples.weights[i] * rows[:, i] @ H @ rows[:, i].T / F.n_active
-    found = RowCurvatures(F, z, b, floor).along(columns)
+    found = RowCurvatures(F, z, b, curvature_cap).along(columns)
     np.testing.assert_allclose(found, expected, atol=1e-13)
 
 

@@ -268,8 +268,8 @@ def test_models_prove_what_the_gap_does_not_yet(fit_intercept, monkeypatch):
         iterations.append(len(result.history["objective"]))
     best, told = F.value(lowest.point), solver._lower
     assert 0.99 * best <= told <= best * (1.0 + 1e-12)
-    floor = solver.progress(solver.start(result.point)).lower
-    assert floor == -np.inf  # of another run nothing is known
+    lower = solver.progress(solver.start(result.point)).lower
+    assert lower == -np.inf  # of another run nothing is known
     assert iterations[1] <= iterations[0]
     assert F.value(result.point) - F.value(lowest.point) <= 1e-4 * F.value(lowest.point)
 

@@ -70,8 +70,8 @@ SEEN = 0.1
 FAR_FROM_OPTIMUM = 1e-2
 # Where a loss declares no bound of its curvature, and F after a step still falls as steeply as this
 # share of where it began, twice the step is tried, of rows in memory: under exp(z) a Newton step
-# moves a prediction by 1 at most.  With what `raised_curvature` makes of an infinite floor 30 of
-# 219 fits take other passes, 0.76 of them, none more than 1.15 times.
+# moves a prediction by 1 at most.  With what `raised_curvature` makes of an infinite cap 30 of 219
+# fits take other passes, 0.76 of them, none more than 1.15 times.
 STEEP = 0.3
 MAX_DOUBLINGS = 30  # 2^30 times a step overflows any exp(z)
 # A matrix that follows from that of another alpha is expected to bring the decrement down by this
@@ -114,7 +114,7 @@ class NewtonMemory:
     anchor : ndarray or None
         The point whose curvature that is; None for a matrix of a sample of the rows.
     exact : bool
-        Whether the matrix is the curvature of F there, none of it raised to `curvature_floor`.
+        Whether the matrix is the curvature of F there, none of it raised to `curvature_cap`.
     row_curvatures : ndarray or None, (n_samples,)
         What the matrix was made of; 0 for rows that were left out.
     singular : bool
@@ -130,9 +130,8 @@ class NewtonMemory:
     gain : float
         Logarithm of the factor by which the last step brought the decrement down; 0 where it was
         shortened.
-    curvature_floor : float or None
-        The `floor` of `Objective.smooth_and_gradient`: that of the objective far from the optimum,
-        else 0.
+    curvature_cap : float or None
+        That of `Objective.smooth_and_gradient`: the objective's far from the optimum, else 0.
     lower : float
         What a dual point has proved F to be nowhere below.
     """
@@ -147,7 +146,7 @@ class NewtonMemory:
     n_steps: int = 0
     decrement: float | None = None
     gain: float = 0.0
-    curvature_floor: float | None = None
+    curvature_cap: float | None = None
     lower: float = -np.inf
 
 
@@ -208,17 +207,17 @@ class Newton(Solver):
         self._carried = None, 1.0  # a gradient of no pass, and how much more its rounding counts
 
     def resume(self, state):
-        """Know the curvature of each row, too; it has a floor where none is remembered."""
+        """Know the curvature of each row, too; it is raised where no cap is remembered."""
         self._allocate()
-        floor = state.memory.curvature_floor
-        if floor is None:
-            floor = state.memory.curvature_floor = self.objective.curvature_floor
+        curvature_cap = state.memory.curvature_cap
+        if curvature_cap is None:
+            curvature_cap = state.memory.curvature_cap = self.objective.curvature_cap
         super().resume(state)
-        state.memory.curvature_floor = floor
+        state.memory.curvature_cap = curvature_cap
 
     def _evaluate_point(self, state):
         state.value, state.gradient = self.objective.smooth_and_gradient(
-            state.point, self._curvatures, state.memory.curvature_floor
+            state.point, self._curvatures, state.memory.curvature_cap
         )
 
     def lengths(self, state):
@@ -256,8 +255,8 @@ class Newton(Solver):
         slack = 4.0 * EPS * abs(total) * math.sqrt(step.size + 10.0)
         if not derivative < 0.0 or not math.isfinite(derivative):
             step, derivative = -g, -float(g @ g)
-        memory.curvature_floor = (
-            F.curvature_floor if -derivative > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
+        memory.curvature_cap = (
+            F.curvature_cap if -derivative > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
         )
         rate, found = self._search(state, step, derivative, total, slack)
         if found is None:
@@ -441,18 +440,18 @@ class Newton(Solver):
         if F.rows.in_memory:
             matrix = self._matrix_of_rows(memory, curvatures)
         elif matrix is None:
-            matrix = F.curvature_matrix(state.point, memory.curvature_floor)
+            matrix = F.curvature_matrix(state.point, memory.curvature_cap)
         if not F.term.certified:  # else it is in the matrix
             diagonal_shift = np.zeros(F.size)
             diagonal_shift[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
             matrix = self._shifted(matrix, diagonal_shift)
         if F.parent is not None:
             matrix = self._with_frozen(matrix, self._unseen())
-        of_rows = functools.partial(self._curvatures_at, state.point, memory.curvature_floor)
+        of_rows = functools.partial(self._curvatures_at, state.point, memory.curvature_cap)
         memory.factor, memory.singular = self._factored(matrix, of_rows, memory.singular)
         memory.anchor = state.point
         memory.row_curvatures = curvatures if F.rows.in_memory else None
-        memory.exact = memory.curvature_floor == 0.0 or F.loss.self_concordance == 0.0
+        memory.exact = memory.curvature_cap == 0.0 or F.loss.self_concordance == 0.0
         memory.pairs = []
         memory.n_steps = 0
 
@@ -472,7 +471,7 @@ class Newton(Solver):
             memory.omits_rows = bool((missed <= MISSED * has[: missed.size]).all())
         return matrix
 
-    def _curvatures_at(self, point, floor):
+    def _curvatures_at(self, point, curvature_cap):
         """Curvature of each row at the point whose curvatures are the latest: a pass where none
         are kept.
         """
@@ -480,7 +479,7 @@ class Newton(Solver):
         if F.rows.in_memory:
             return self._curvatures
         curvatures = np.zeros(F.n_samples)
-        F.smooth_and_gradient(point, curvatures, floor)
+        F.smooth_and_gradient(point, curvatures, curvature_cap)
         return curvatures
 
     def _unseen(self):
@@ -531,7 +530,7 @@ class Newton(Solver):
             point, matrix = state.point + rate * step, None
             with np.errstate(all="ignore"):
                 if ahead and rate == 1.0:
-                    value, gradient, matrix = F.smooth_and_curvature(point, memory.curvature_floor)
+                    value, gradient, matrix = F.smooth_and_curvature(point, memory.curvature_cap)
                 else:
                     value, gradient = self._evaluated(point, memory)
                 reached = value + F.rest_value(point)
@@ -539,11 +538,11 @@ class Newton(Solver):
                 self._ahead = matrix
                 self._curvatures, self._spare = self._spare, self._curvatures
                 found = point, value, gradient
-                if self.matrix_with_step or F.curvature_floor < np.inf:
+                if self.matrix_with_step or F.curvature_cap < np.inf:
                     return rate, found
                 return self._further(state, step, derivative, (rate, too_far), reached, found)
             # A whole step that fails means rows far out, whose own curvature promises too much.
-            memory.curvature_floor, too_far = F.curvature_floor, rate
+            memory.curvature_cap, too_far = F.curvature_cap, rate
             # The parabola through F, its derivative and the trial has its lowest point here.
             second = reached - total - rate * derivative
             lowest = (
@@ -576,7 +575,7 @@ class Newton(Solver):
         """Smooth part and gradient there; the rows' curvatures in `_spare`."""
         if self._spare is memory.row_curvatures:
             self._spare = np.zeros(self.objective.n_samples)
-        return self.objective.smooth_and_gradient(point, self._spare, memory.curvature_floor)
+        return self.objective.smooth_and_gradient(point, self._spare, memory.curvature_cap)
 
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""

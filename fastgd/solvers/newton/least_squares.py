@@ -113,7 +113,7 @@ class LeastSquares(Newton):
         )
         memory.anchor = state.point
         memory.exact = True
-        memory.curvature_floor = 0.0
+        memory.curvature_cap = 0.0
 
     def _evaluate_point(self, state):
         """By a pass: nothing is extrapolated then."""

@@ -61,9 +61,8 @@ class ProximalNewtonMemory:
         The matrix of a loss of constant curvature, which is taken once.
     singular : bool
         Whether a matrix was found not to be positive definite.
-    curvature_floor : float or None
-        The `floor` of `Objective.smooth_and_gradient`: that of the objective far from the optimum,
-        else 0.
+    curvature_cap : float or None
+        That of `Objective.smooth_and_gradient`: the objective's far from the optimum, else 0.
     n_failed : int
         Steps in a row of which no share made F fall.
     """
@@ -72,7 +71,7 @@ class ProximalNewtonMemory:
     anchor: np.ndarray | None = None
     matrix: np.ndarray | None = None
     singular: bool = False
-    curvature_floor: float | None = None
+    curvature_cap: float | None = None
     n_failed: int = 0
 
 
@@ -140,16 +139,16 @@ class ProximalNewton(Solver):
         self._curvatures = self._spare = np.empty(0)
 
     def resume(self, state):
-        """Know the curvature of each row, too; it has a floor where none is remembered."""
+        """Know the curvature of each row, too; it is raised where no cap is remembered."""
         F = self.objective
         if self._spare.size == 0 and F.rows.in_memory:
             self._curvatures, self._spare = (np.zeros(F.n_samples) for _ in range(2))
         state.point = F.allowed(state.point)
-        floor = state.memory.curvature_floor
-        if floor is None:
-            floor = state.memory.curvature_floor = F.curvature_floor
+        curvature_cap = state.memory.curvature_cap
+        if curvature_cap is None:
+            curvature_cap = state.memory.curvature_cap = F.curvature_cap
         super().resume(state)
-        state.memory.curvature_floor = floor
+        state.memory.curvature_cap = curvature_cap
 
     def lengths(self, state):
         """That of the spare arrays, too."""
@@ -158,13 +157,13 @@ class ProximalNewton(Solver):
 
     def _evaluate_point(self, state):
         state.value, state.gradient = self.objective.smooth_and_gradient(
-            state.point, self._curvatures, state.memory.curvature_floor
+            state.point, self._curvatures, state.memory.curvature_cap
         )
 
     def advance(self, state):
         """One step: a matrix, and a pass for each trial."""
         F, memory, g = self.objective, state.memory, state.gradient
-        floor, matrix = memory.curvature_floor, self._take_curvature(state)
+        curvature_cap, matrix = memory.curvature_cap, self._take_curvature(state)
         target = self._minimum(state, matrix)
         move = target - state.point
         total = state.value + F.rest_value(state.point)
@@ -174,31 +173,31 @@ class ProximalNewton(Solver):
         else:  # term by term, for near the optimum the sums would be rounding alone
             kinks = self.box.l1 * (np.abs(target) - np.abs(state.point))
             promised = float((g * move + kinks).sum())
-        memory.curvature_floor = (
-            F.curvature_floor if -promised > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
+        memory.curvature_cap = (
+            F.curvature_cap if -promised > 2.0 * FAR_FROM_OPTIMUM * abs(total) else 0.0
         )
         found = self._search(state, target, promised, total) if promised < 0.0 else None
         if found is None:
-            self._try_other_curvature(state, floor, promised, total)
+            self._try_other_curvature(state, curvature_cap, promised, total)
         else:
             memory.n_failed = 0
             state.rate, state.point, state.value, state.gradient = found
         state.iteration += 1
         state.updates += 1
 
-    def _try_other_curvature(self, state, floor, promised, total):
+    def _try_other_curvature(self, state, curvature_cap, promised, total):
         """Go on where no step was found, with the rows' own curvature after more than that, or with
         more; done where the step promised what F is rounded by, where the other one fails too, and
         where the interior point method goes on: at kinks both may find next to nothing, in turn.
         """
         F, memory = self.objective, state.memory
         memory.n_failed += 1
-        rounding = floor == 0.0 and -_slack(total, state.point.size) <= promised < 0.0
+        rounding = curvature_cap == 0.0 and -_slack(total, state.point.size) <= promised < 0.0
         once = F.loss.self_concordance == 0.0
         if rounding or once or memory.n_failed > 1 or central_path_applies(F):
             state.done = True
             return
-        memory.curvature_floor = 0.0 if floor > 0.0 else F.curvature_floor
+        memory.curvature_cap = 0.0 if curvature_cap > 0.0 else F.curvature_cap
         self._evaluate_point(state)
 
     def progress(self, state):
@@ -213,13 +212,13 @@ class ProximalNewton(Solver):
         matrix = (
             F.gram(self._curvatures)
             if F.rows.in_memory
-            else F.curvature_matrix(state.point, memory.curvature_floor)
+            else F.curvature_matrix(state.point, memory.curvature_cap)
         )
         once = F.loss.self_concordance == 0.0
         if once:
             memory.matrix = matrix
         memory.factor = memory.anchor = None
-        exact = once or (memory.curvature_floor == 0.0 and F.loss.self_concordance is not None)
+        exact = once or (memory.curvature_cap == 0.0 and F.loss.self_concordance is not None)
         if exact and not memory.singular and self._may_be_definite(matrix):
             factor = Factor(matrix)
             memory.singular = not factor.full
@@ -259,12 +258,12 @@ class ProximalNewton(Solver):
             point = target if share == 1.0 else state.point + share * (target - state.point)
             point = F.allowed(point)
             with np.errstate(all="ignore"):
-                value, gradient = F.smooth_and_gradient(point, self._spare, memory.curvature_floor)
+                value, gradient = F.smooth_and_gradient(point, self._spare, memory.curvature_cap)
                 reached = value + F.rest_value(point)
             if armijo(total, reached, promised, share, slack, SUFFICIENT):
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return share, point, value, gradient
-            memory.curvature_floor = F.curvature_floor
+            memory.curvature_cap = F.curvature_cap
         return None
 
 

@@ -417,16 +417,16 @@ class RowSubspace(Solver):
         """Combination of the moves, and shift of the intercept, that a Newton step with a line
         search takes.
 
-        Where a full step goes too far (curvature that vanishes or jumps), curvature gets a floor
-        and another step follows; no trial reads X.
+        Where a full step goes too far (curvature that vanishes or jumps), curvature is raised and
+        another step follows; no trial reads X.
         """
         F, linear_map, intercept = self.objective, self.linear_map, memory.intercept
         columns, start = images[:, :-1], np.zeros(len(images))
         start[0] = has_point  # the point is the first direction, unless it is 0
-        point, shift, predictions, floor = start, 0.0, start @ columns, 0.0
+        point, shift, predictions, curvature_cap = start, 0.0, start @ columns, 0.0
         for _ in range(STEPS):
             _, derivatives, curvatures = linear_map.derivatives(
-                predictions, intercept + shift, floor
+                predictions, intercept + shift, curvature_cap
             )
             gradient = columns @ derivatives + F.l2 * (inner @ point)
             matrix = self._curved(columns, curvatures)
@@ -440,14 +440,14 @@ class RowSubspace(Solver):
             share, value = self._line(
                 predictions, columns, inner, point, step, intercept + shift, gradient, value
             )
-            if share == 0.0 and floor == F.curvature_floor:
+            if share == 0.0 and curvature_cap == F.curvature_cap:
                 break
             point = point + share * step[: point.size]
             predictions += share * (step[: point.size] @ columns)
             shift = shift + share * self._shift_of(step[point.size :])
             if share == 1.0:
                 break
-            floor = F.curvature_floor
+            curvature_cap = F.curvature_cap
         return point - start, shift
 
     def _curved(self, columns, curvatures):

@@ -84,11 +84,11 @@ class FlatMap:
         out[...] = self.vector_map.rmatvec(self._table(derivatives)).ravel()
         return out
 
-    def derivatives(self, predictions, intercept, floor=0.0):
+    def derivatives(self, predictions, intercept, curvature_cap=0.0):
         """Mean loss, of each row weight * derivatives / n, and its `RowCurvatures`."""
         table = self._table(predictions)
         loss, found = self.vector_map.derivatives(table, intercept)
-        return loss, found.ravel(), RowCurvatures(self.objective, table, intercept, floor)
+        return loss, found.ravel(), RowCurvatures(self.objective, table, intercept, curvature_cap)
 
     def loss(self, predictions, intercept):
         """Mean loss at these predictions, without derivatives."""
@@ -99,20 +99,20 @@ class FlatMap:
 
 
 class RowCurvatures:
-    """Second derivatives of the rows' losses at their predictions, or a floor for all of them.
+    """Second derivatives of the rows' losses at their predictions, or a bound of all of them.
 
     Parameters
     ----------
     objective : Objective
     predictions : ndarray, (n_samples, K)
     intercept : ndarray, (K,)
-    floor : float
-        Where it is positive, it stands for every second derivative, as a bound of them.
+    curvature_cap : float
+        Where it is positive, every second derivative is raised to this bound of them.
     """
 
-    def __init__(self, objective, predictions, intercept, floor):
+    def __init__(self, objective, predictions, intercept, curvature_cap):
         self.objective = objective
-        self.predictions, self.intercept, self.floor = predictions, intercept, floor
+        self.predictions, self.intercept, self.curvature_cap = predictions, intercept, curvature_cap
 
     def along(self, columns):
         """Second derivative of the mean loss along `columns`, (m, n_samples K), and along the
@@ -137,13 +137,13 @@ class RowCurvatures:
 
     def _add(self, chosen, parts, matrix):
         """Add what the rows `chosen` have."""
-        F, m, floor = self.objective, len(parts), self.floor
+        F, m, curvature_cap = self.objective, len(parts), self.curvature_cap
         own = samples_of(F.samples, chosen)
         predictions = self.predictions[chosen]
-        if floor > 0.0:
+        if curvature_cap > 0.0:
             weights = np.broadcast_to(own[1], len(predictions))
-            curved = parts * (floor * weights)[:, None]
-            matrix[m:, m:] += np.eye(F.n_predictions) * (floor * weights.sum())
+            curved = parts * (curvature_cap * weights)[:, None]
+            matrix[m:, m:] += np.eye(F.n_predictions) * (curvature_cap * weights.sum())
         else:
             curved = np.empty(parts.shape)
             for along, out in zip(parts, curved, strict=True):
