@@ -25,7 +25,7 @@ from fastgd.certificates.rounding import (
     prediction_size,
     sum_rounding,
 )
-from fastgd.data.chunk_sizes import ROWS
+from fastgd.data.tile_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS

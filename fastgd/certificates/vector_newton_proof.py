@@ -22,12 +22,12 @@ import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.newton_proof import NewtonProof
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import vector_pass_cost
-from fastgd.objective.gram import chunks, merged
+from fastgd.objective.gram import merged, tiles
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.vector_gram import hold_shifts
 from fastgd.runtime.threads import MIN_PER_THREAD, map_ranges
@@ -151,7 +151,7 @@ def _greatest_of_part(part, columns):
 
     def work(first, last):
         for b in range(first, last):
-            for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), length):
+            for chosen in tiles(merged(ranges[cuts[b] : cuts[b + 1]]), length):
                 part = F.rows.part(chosen).astype(np.float64, copy=False)
                 images = part @ columns[:d]
                 if F.fit_intercept:

@@ -257,7 +257,7 @@ class BlockRows:
         """Number of values that are not 0; they count for the first part."""
         return sum(facts.nonzeros for facts in self.blocks) if part == 0 else 0
 
-    def least_chunk(self):
+    def least_tile(self):
         """Rows that a pass should take together at least."""
         return 16
 

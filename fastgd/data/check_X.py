@@ -244,17 +244,17 @@ def _csr_rows(X, name, check):
     )
 
 
-def _canonical(csr, end, chunk=1 << 18):
+def _canonical(csr, end, n_values=1 << 18):
     """Whether the indices rise within each row and no stored value is 0; SciPy's own flags can
     be out of date.
     """
-    for first in range(0, end, chunk):
-        last = min(first + chunk, end)
+    for first in range(0, end, n_values):
+        last = min(first + n_values, end)
         if np.count_nonzero(csr.data[first:last] != 0.0) < last - first:
             return False
         indices = csr.indices[first : last + 1][: end - first]
         falls = indices[1:] <= indices[:-1]
-        # Keys of another dtype would have all of indptr cast, chunk by chunk: 7 ms of a fit of a
+        # Keys of another dtype would have all of indptr cast, each time: 7 ms of a fit of a
         # million rows.
         begin, stop = np.searchsorted(
             csr.indptr, np.array([first + 1, first + indices.size], csr.indptr.dtype)
@@ -383,9 +383,9 @@ def _largest_of_small(rows, least):
     return found
 
 
-def _parts(values, chunk=1 << 18):
+def _parts(values, n_values=1 << 18):
     """Where parts of an array begin, and these parts in double precision."""
-    length = max(chunk // (values.shape[1] if values.ndim == 2 else 1), 1)
+    length = max(n_values // (values.shape[1] if values.ndim == 2 else 1), 1)
     for first in range(0, len(values), length):
         yield first, values[first : first + length].astype(np.float64)
 

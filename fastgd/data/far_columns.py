@@ -12,8 +12,8 @@ import functools
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.rows import CSRRows, ShiftedRows
+from fastgd.data.tile_sizes import VALUES
 
 # A column is far where |m| is more than so many times s: 3 of the 16 digits of a matrix are lost by
 # then. Ordinary columns are not far, and cost nothing: an age has 3, heights in a mountain range

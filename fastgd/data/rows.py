@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data import row_loops as _row_loops
-from fastgd.data.chunk_sizes import ROWS, STREAMED
+from fastgd.data.tile_sizes import ROWS, STREAMED
 from fastgd.runtime.component import Component, python_only, required
 from fastgd.runtime.memory import prefetch
 
@@ -159,7 +159,7 @@ class Rows(Component, family=True):
         return np.sqrt(np.einsum("ij,ij->j", self.values, self.values, dtype=np.float64))
 
     @python_only
-    def least_chunk(self):
+    def least_tile(self):
         """Rows that a pass should take together at least."""
         return 16
 
@@ -262,7 +262,7 @@ class StridedRows(Rows):
         )
 
     @python_only
-    def least_chunk(self):
+    def least_tile(self):
         """Rows that a pass should take together at least."""
         return MIN_OF_COLUMN if self.row_step < self.column_step else 16
 
@@ -580,9 +580,9 @@ class ShiftedRows(Rows):
         return self.centers.tobytes()
 
     @python_only
-    def least_chunk(self):
+    def least_tile(self):
         """Rows that a pass should take together at least."""
-        return self.inner.least_chunk()
+        return self.inner.least_tile()
 
     @python_only
     def shape(self):

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.inference import covariance
 from fastgd.inference.summary import NO_LIKELIHOOD, Summary, assembled
 from fastgd.losses.base import has_log_likelihood

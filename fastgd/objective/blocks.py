@@ -16,8 +16,8 @@ MAX_BLOCKS = 64
 GROUP = 8
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
-# A chunk of rows that fits well inside a 1 MiB L2 cache beside the coefficients and the gradient.
-CHUNK_BYTES = 1 << 18
+# A tile of rows that fits well inside a 1 MiB L2 cache beside the coefficients and the gradient.
+TILE_BYTES = 1 << 18
 L2_BYTES = 1 << 20
 
 
@@ -52,15 +52,15 @@ def coarser(cuts, most):
     return cuts[np.arange(n_blocks + 1) * (cuts.size - 1) // n_blocks]
 
 
-def chunk_length(rows, n_unknowns):
-    """Rows per chunk of a pass: what fits the cache, or all where coefficients and gradient
+def tile_length(rows, n_unknowns):
+    """Rows per tile of a pass: what fits the cache, or all where coefficients and gradient
     alone overflow it.
     """
     n, stored = rows.shape()[0], rows.stored()
     if rows.sparse and 16 * n_unknowns > L2_BYTES:
         return n
     bytes_per_row = 12 * stored / n
-    length = min(max(CHUNK_BYTES / max(bytes_per_row, 1.0), rows.least_chunk()), 1024)
+    length = min(max(TILE_BYTES / max(bytes_per_row, 1.0), rows.least_tile()), 1024)
     return min(GROUP * max(int(length) // GROUP, 1), n)
 
 

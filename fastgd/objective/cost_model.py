@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from fastgd.data import chunk_sizes
+from fastgd.data import tile_sizes
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import sampled_nonzeros
 from fastgd.runtime.threads import MIN_PER_THREAD
@@ -252,7 +252,7 @@ def pair_cost(nonzeros):
     are alike: counted by the number of columns alone, one-hot columns, 299,285 x 510, were told 42
     passes a matrix and took 9.
     """
-    n_near = math.isqrt(2 * chunk_sizes.VALUES)
+    n_near = math.isqrt(2 * tile_sizes.VALUES)
     if nonzeros.size <= n_near:
         return float(LOOP_COST)
     most = np.partition(nonzeros, -n_near)[-n_near:]

@@ -8,7 +8,7 @@ the cache holds. With 784 columns a row takes BLAS 19 us and the loop 8 where a 
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.linalg.symmetric import mirror
 from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
@@ -21,7 +21,7 @@ from fastgd.objective.kernels import NO_ARRAY
 MIN_ROWS = 256
 # Rows whose norms in the metric of a factor are taken at once: with 784 columns a row takes 25 us,
 # 31 with 64 rows; with 30 columns 0.09, 0.13 with 256 rows, 0.11 with 4,096.
-CHUNK = 1024
+TILE = 1024
 # Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many
 # values.
 MIN_PER_BLOCK = 20_000
@@ -73,7 +73,7 @@ def _add_by_blas(rows, columns, curvatures, ranges, matrix):
     # In the order of the values it takes half the time.
     down, right = rows.storage.values.strides
     buffer = np.empty((most, d + 1), order="F" if down < right else "C")
-    for chosen in chunks(ranges, length):
+    for chosen in tiles(ranges, length):
         roots = np.sqrt(curvatures[chosen])
         part = buffer[: roots.size]
         np.multiply(rows.part(chosen, columns), roots[:, None], out=part[:, :d])
@@ -233,8 +233,8 @@ def largest_norm(rows, weights, factor, first, stop):
     """
     d = rows.shape()[1]
     largest = 0.0
-    for start in range(first, stop, CHUNK):
-        chosen = rows.part(slice(start, min(start + CHUNK, stop)))
+    for start in range(first, stop, TILE):
+        chosen = rows.part(slice(start, min(start + TILE, stop)))
         product = chosen @ factor[:d]
         if factor.shape[0] > d:
             product += factor[d]
@@ -254,7 +254,7 @@ def merged(ranges):
     return np.array([[ranges[0, 0], ranges[-1, 1]]]) if adjacent else ranges
 
 
-def chunks(ranges, length):
+def tiles(ranges, length):
     """Slices or arrays of rows, at most `length` long, that cover the ranges."""
     if len(ranges) == 1:
         first, stop = ranges.tolist()[0]

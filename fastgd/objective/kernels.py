@@ -5,9 +5,9 @@ its outputs, so that the caller can add blocks in order: the same bits for any n
 Where a sample of the rows may be read, a block is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`,
 each from its first row to one past its last.
 
-Inside a range a pass goes by chunks of rows: predictions, then losses and derivatives, then the
-sums over the chunk, whose rows are still in the cache, while those of the next chunk are fetched,
-row by row (10 to 25 % of a pass where X is larger than the cache). A chunk as long as the block
+Inside a range a pass goes by tiles of rows: predictions, then losses and derivatives, then the
+sums over the tile, whose rows are still in the cache, while those of the next tile are fetched,
+row by row (10 to 25 % of a pass where X is larger than the cache). A tile as long as the block
 makes it two sweeps, which is faster once the coefficients and the gradient together miss the L2
 cache.
 """
@@ -20,8 +20,8 @@ from fastgd.runtime.jit import callee, kernel
 NO_ARRAY = np.empty(0)
 # Rows that losses are evaluated for at once: log loss with its curvature in 6 ns a row, one by one
 # in 40.
-CHUNK = 512
-# Rows whose losses are added by themselves before they are added to the others: chunks are
+TILE = 512
+# Rows whose losses are added by themselves before they are added to the others: tiles are
 # multiples of it, so that dense and CSR rows have the same sums.
 TOGETHER = 8
 
@@ -89,7 +89,7 @@ def loss_and_gradient(
     cuts,
     first,
     last,
-    chunk,
+    tile,
     totals,
     gradients,
     curvatures,
@@ -102,10 +102,10 @@ def loss_and_gradient(
     `gradients[b]` has room for the intercept's only, the rest is not formed.
     """
     predictions, values, derivatives, own = (
-        np.empty(chunk),
-        np.empty(chunk),
-        np.empty(chunk),
-        np.empty(chunk),
+        np.empty(tile),
+        np.empty(tile),
+        np.empty(tile),
+        np.empty(tile),
     )
     curved = curvatures.size > 0
     # `evaluate` stores by masks: all false, on pages that nobody has written to, they cost the
@@ -115,8 +115,8 @@ def loss_and_gradient(
         gradient = gradients[b, :-1]
         total, sum_of_derivatives, compensation, derivative_compensation = 0.0, 0.0, 0.0, 0.0
         for r in range(cuts[b], cuts[b + 1]):
-            for start in range(ranges[r, 0], ranges[r, 1], chunk):
-                stop = min(start + chunk, ranges[r, 1])
+            for start in range(ranges[r, 0], ranges[r, 1], tile):
+                stop = min(start + tile, ranges[r, 1])
                 n = stop - start
                 rows.dot_rows(start, stop, coef, predictions)
                 for m in range(n):
@@ -148,7 +148,7 @@ def loss_and_gradient(
                         sum_of_derivatives, derivative_compensation, derivative_of_few
                     )
                 if gradient.size > 0:
-                    rows.add_rows(start, stop, derivatives, gradient, chunk)
+                    rows.add_rows(start, stop, derivatives, gradient, tile)
         totals[b] = total
         gradients[b, -1] = sum_of_derivatives
 
@@ -461,17 +461,17 @@ def loss_and_derivatives(
     """
     kept = derivatives.size > 0
     shifted, values, unweighted, own = (
-        np.empty(CHUNK),
-        np.empty(CHUNK),
-        np.empty(CHUNK),
-        np.empty(CHUNK),
+        np.empty(TILE),
+        np.empty(TILE),
+        np.empty(TILE),
+        np.empty(TILE),
     )
     own[:] = 0.0  # as in `loss_and_gradient`
     for b in range(first, last):
         total, compensation = 0.0, 0.0
         for r in range(cuts[b], cuts[b + 1]):
-            for start in range(ranges[r, 0], ranges[r, 1], CHUNK):
-                stop = min(start + CHUNK, ranges[r, 1])
+            for start in range(ranges[r, 0], ranges[r, 1], TILE):
+                stop = min(start + TILE, ranges[r, 1])
                 n = stop - start
                 for m in range(n):
                     shifted[m] = predictions[start + m] + intercept + samples.offset(start + m)

@@ -4,11 +4,11 @@ them, on its threads.
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import ROWS
+from fastgd.data.tile_sizes import ROWS
 from fastgd.objective import kernels
 from fastgd.objective.blocks import MAX_BLOCKS, coarser, cut
 from fastgd.objective.cost_model import DERIVATIVES, VALUE
-from fastgd.objective.gram import chunks, merged
+from fastgd.objective.gram import merged, tiles
 from fastgd.objective.kernels import NO_ARRAY, evaluate
 from fastgd.runtime.threads import map_ranges
 
@@ -204,7 +204,7 @@ def _parts(samples, ranges):
     """A cache's worth of the rows in `ranges` at a time: which they are, their targets, weights
     and offsets.
     """
-    for own in chunks(merged(ranges), ROWS):
+    for own in tiles(merged(ranges), ROWS):
         targets = samples.targets[own]
         targets.flags.writeable = False  # as a slice is, for which the loop is compiled
         weights, offsets = (

@@ -19,7 +19,7 @@ from fastgd.data.component_trial import try_components
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples, refuse_tiny_targets
 from fastgd.losses.base import find_loss
-from fastgd.objective.blocks import NARROW, chunk_length, count_nonzeros, cut
+from fastgd.objective.blocks import NARROW, count_nonzeros, cut, tile_length
 from fastgd.objective.gram import assemble, gram_sum
 from fastgd.objective.kernels import NO_ARRAY
 from fastgd.objective.measured import measured_once
@@ -824,7 +824,7 @@ class Objective:
     def use_rows(self, rows):
         """Read the same rows from another place from now on."""
         self.rows = rows
-        self.chunk = chunk_length(rows, self.n_features * self.n_predictions)
+        self.tile = tile_length(rows, self.n_features * self.n_predictions)
 
     def take_moments(self, moments):
         """Take over the moments of an objective with the same rows and weights."""

@@ -14,7 +14,7 @@ have beside T_r (Schur), and tells which of them move no row but for rounding.
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import eigenpairs

@@ -51,7 +51,7 @@ class OnePrediction:
         found = totals, gradients, curvatures, curvature_cap
         F.map_blocks(
             lambda first, last: kernels.loss_and_gradient(
-                *data, *blocks, first, last, F.chunk, *found
+                *data, *blocks, first, last, F.tile, *found
             )
         )
         return totals, gradients

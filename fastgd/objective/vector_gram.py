@@ -7,10 +7,10 @@ are what is left of the others, and are not formed.
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
-from fastgd.objective.gram import chunks, merged
+from fastgd.objective.gram import merged, tiles
 from fastgd.objective.vector_map import VectorMap
 from fastgd.runtime.threads import MIN_PER_THREAD, map_ranges
 
@@ -55,7 +55,7 @@ def _formed_sum(part, v):
         for b in range(first, last):
             own = merged(F.ranges[cuts[b] : cuts[b + 1]])
             parts = (
-                vector_map.curvatures(chosen, coef, intercept) for chosen in chunks(own, length)
+                vector_map.curvatures(chosen, coef, intercept) for chosen in tiles(own, length)
             )
             add = _sparse_sum if F.rows.sparse else _dense_sum
             matrices[b] = add(parts, d, n_formed)

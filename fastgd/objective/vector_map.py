@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser, cut
-from fastgd.objective.gram import chunks, merged
+from fastgd.objective.gram import merged, tiles
 from fastgd.runtime.threads import map_ranges
 
 # Rows that BLAS multiplies at once, at least.
@@ -112,7 +112,7 @@ class VectorMap:
         def work(first, last):
             for b in range(first, last):
                 own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
-                for chosen in chunks(own, self._length):
+                for chosen in tiles(own, self._length):
                     part = self._dense(chosen)
                     moves = part @ direction
                     moves += shift
@@ -142,12 +142,12 @@ class VectorMap:
             data = F.rows, False, table, *self._rows
             self._map(lambda a, b: kernels.vector_product(*data, a, b, made[None]), self._rows)
         else:
-            # No chunk is of two blocks: products by BLAS have other bits where they are cut
+            # No tile is of two blocks: products by BLAS have other bits where they are cut
             # elsewhere, as for other numbers of threads.
             def work(first, last):
                 for b in range(first, last):
                     own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
-                    for chosen in chunks(own, self._length):
+                    for chosen in tiles(own, self._length):
                         made[chosen] = self._dense(chosen) @ table
 
             self._map(work, (F.ranges, self._cuts))
@@ -169,7 +169,7 @@ class VectorMap:
             def work(first, last):
                 for b in range(first, last):
                     own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
-                    for chosen in chunks(own, self._length):
+                    for chosen in tiles(own, self._length):
                         sums[b] += self._dense(chosen).T @ table[chosen]
 
             self._map(work, (F.ranges, self._cuts))
@@ -197,7 +197,7 @@ class VectorMap:
 
         def work(first, last):
             ranges, cuts = self._rows
-            for chosen in chunks(merged(ranges[cuts[first] : cuts[last]]), self._length):
+            for chosen in tiles(merged(ranges[cuts[first] : cuts[last]]), self._length):
                 along = moves[chosen] + shift
                 data = F.loss, *samples_of(F.samples, chosen), intercept, predictions[chosen]
                 kernels.vector_losses(*data, True, True, along, along)
@@ -227,7 +227,7 @@ class VectorMap:
 
         def work(first, last):
             for b in range(first, last):
-                for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), length):
+                for chosen in tiles(merged(ranges[cuts[b] : cuts[b + 1]]), length):
                     data = F.loss, *samples_of(F.samples, chosen), intercept, predictions[chosen]
                     out = NO_TABLE if found is None else np.empty(predictions[chosen].shape)
                     totals[b] += kernels.vector_losses(
@@ -255,7 +255,7 @@ class VectorMap:
 
     def _parts(self, ranges) -> Iterator[tuple[Any, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
         """A cache's worth of the rows in `ranges` at a time, and what belongs to them."""
-        for chosen in chunks(merged(ranges), self._length):
+        for chosen in tiles(merged(ranges), self._length):
             yield self._dense(chosen), samples_of(self.objective.samples, chosen)
 
     def _dense(self, chosen):

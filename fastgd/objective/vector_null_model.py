@@ -4,8 +4,8 @@ numbers.
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.targets import WeightedSamples
+from fastgd.data.tile_sizes import VALUES
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.scalar_minimum import ENDLESS_FALL, TIED, lowest

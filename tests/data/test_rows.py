@@ -266,8 +266,8 @@ def test_repeated_entries_of_a_coo_matrix(flag):
     assert matrix.nnz == 3
 
 
-def test_a_fall_of_the_indices_is_seen_across_the_chunks_in_which_it_is_looked_for():
-    n = 1 << 18  # one chunk
+def test_a_fall_of_the_indices_is_seen_across_the_values_among_which_it_is_looked_for():
+    n = 1 << 18  # as many as are looked at once
     columns = np.arange(n + 2)
     for swapped in (columns[[*range(n - 1), n, n - 1, n + 1]], columns):
         matrix = sp.csr_array(

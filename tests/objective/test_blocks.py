@@ -1,10 +1,10 @@
-"""Blocks of rows: cut by the data alone, in chunks that fit the cache."""
+"""Blocks of rows: cut by the data alone, in tiles that fit the cache."""
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data.check_X import as_rows
-from fastgd.objective.blocks import MAX_BLOCKS, chunk_length, cut
+from fastgd.objective.blocks import MAX_BLOCKS, cut, tile_length
 from fastgd.objective.objective import Objective
 
 
@@ -20,7 +20,7 @@ def test_cuts_cover_the_rows_and_depend_on_the_data_alone():
         assert cuts.size - 1 == min(max(stored // (8 * d), 1), MAX_BLOCKS, n)
 
 
-def test_chunks_fit_the_cache():
+def test_tiles_fit_the_cache():
     rng = np.random.default_rng(0)
     for X in (
         rng.standard_normal((5000, 40)),
@@ -28,5 +28,5 @@ def test_chunks_fit_the_cache():
         np.ones((3, 2)),
     ):
         F = Objective("squared_error", X, np.ones(X.shape[0]))
-        length = chunk_length(as_rows(X), F.n_features)
+        length = tile_length(as_rows(X), F.n_features)
         assert 1 <= length <= min(1024, X.shape[0])

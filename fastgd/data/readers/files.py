@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 
 # Bytes that are read at once: a tenth of a millisecond's worth, which an L2 cache holds.
-CHUNK = 1 << 18
+BUFFER_BYTES = 1 << 18
 NEWLINE = b"\n"
 # Bytes at the end of a file in which an open quote is looked for: pyarrow refuses it farther from
 # the end, where what it takes for a value spans two of its parts.
@@ -61,7 +61,7 @@ def marks_of(paths: Sequence[Path]) -> list[tuple[int, int, int]]:
     return [(one.st_ino, one.st_size, one.st_mtime_ns) for one in found]
 
 
-def whole_lines(path: Path, chunk: int = CHUNK) -> Iterator[np.ndarray]:
+def whole_lines(path: Path, buffer_bytes: int = BUFFER_BYTES) -> Iterator[np.ndarray]:
     """Bytes of a file, unpacked by the suffix of its name, in parts that end where a line does.
 
     A part is good until the next is asked for. A newline is added to a last line without one.
@@ -71,7 +71,7 @@ def whole_lines(path: Path, chunk: int = CHUNK) -> Iterator[np.ndarray]:
     ValueError
         For a packed file that is damaged or cut off, naming it.
     """
-    store = bytearray(chunk)
+    store = bytearray(buffer_bytes)
     held = 0  # bytes of a line whose end has not been read
     with _opened(path) as file:
         while count := _read(file, memoryview(store)[held:-1], path):

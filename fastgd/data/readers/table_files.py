@@ -16,8 +16,8 @@ from fastgd.data.readers.table_levels import first_word
 from fastgd.data.readers.table_values import Where, is_text, parsed
 
 # Bytes of a file that are read at once. pyarrow holds up to 44 parts of a CSV file.
-PARQUET_CHUNK = 1 << 18
-CSV_CHUNK = 1 << 18
+PARQUET_BUFFER = 1 << 18
+CSV_BUFFER = 1 << 18
 
 
 class Kind(enum.Enum):
@@ -152,7 +152,7 @@ class ParquetTable(TableFile):
         texts = [name for name in names if wanted[name] is Kind.TEXT]
         with naming(self.path):
             file = pq.ParquetFile(
-                self.path, read_dictionary=texts, buffer_size=PARQUET_CHUNK, pre_buffer=False
+                self.path, read_dictionary=texts, buffer_size=PARQUET_BUFFER, pre_buffer=False
             )
         with contextlib.closing(file):
             # Its threads are no faster for a few columns, and keep 25 MB.
@@ -169,7 +169,7 @@ class CsvTable(TableFile):
         with naming(path):
             self._refuse_open_quote()
             # A part holds a few rows at least.
-            self._chunk = max(CSV_CHUNK, 4 * longest_line(path, 2))
+            self._buffer = max(CSV_BUFFER, 4 * longest_line(path, 2))
         with naming(path), self._opened() as file:
             self._describe(file.schema)
         # Row names, as pandas and R write them, have no name of their own.
@@ -259,7 +259,7 @@ class CsvTable(TableFile):
         return pa.csv.open_csv(
             self.path,
             # On one thread errors say in which row they are.
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=self._chunk),
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=self._buffer),
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(strings_can_be_null=True, **options),
             # pyarrow's own allocator keeps 30 MB of what these parts take.

@@ -43,18 +43,18 @@ class BoundedDuals:
         ((_, variables),) = self.starts(lambda: [(..., u, weights)])
         return np.array(variables)
 
-    def starts(self, chunks):
-        """For each (where, u, weights) that `chunks()` gives: where, and a list of the variables
+    def starts(self, tiles):
+        """For each (where, u, weights) that `tiles()` gives: where, and a list of the variables
         well inside.
 
         There u - bend s + a - b = 0 if both ends are there; all weights sum to 1.
         """
-        size = sum(_size(u, weights) for _, u, weights in chunks()) or 1.0
+        size = sum(_size(u, weights) for _, u, weights in tiles()) or 1.0
         least = (
-            sum(_size(u - self.bend * self._middle(u, size), weights) for _, u, weights in chunks())
+            sum(_size(u - self.bend * self._middle(u, size), weights) for _, u, weights in tiles())
             or 1.0
         )
-        for where, u, _ in chunks():
+        for where, u, _ in tiles():
             s = self._middle(u, size)
             rest = u - self.bend * s
             a, b = (np.maximum(side, 0.0) + least for side in (-rest, rest))

@@ -46,7 +46,7 @@ from fastgd.solvers.interior_point.path_cost import (
     sweeps,
     takes_columns_by_need,
 )
-from fastgd.solvers.interior_point.row_chunks import in_one_chunk, row_chunks
+from fastgd.solvers.interior_point.row_tiles import in_one_tile, row_tiles
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MAX_IDLE = 10
@@ -81,10 +81,10 @@ class PathStep(NamedTuple):
     predictions: np.ndarray | None
     l1_duals: np.ndarray | None
 
-    def change(self, chunk):
-        """How u changes in the rows of `chunk`."""
-        rows = chunk.rows
-        return chunk.pieces.sign * (
+    def change(self, tile):
+        """How u changes in the rows of `tile`."""
+        rows = tile.rows
+        return tile.pieces.sign * (
             self.products[rows] + self.intercept
             if self.predictions is None
             else self.predictions[rows]
@@ -241,10 +241,10 @@ class CentralPath(Solver):
             memory.products = products
             memory.duals = np.zeros(self.shape)
 
-            def chunks():
-                return ((one.rows, one.u, one.shares) for one in self._chunks(state))
+            def tiles():
+                return ((one.rows, one.u, one.shares) for one in self._tiles(state))
 
-            for rows, variables in self.row_duals.starts(chunks):
+            for rows, variables in self.row_duals.starts(tiles):
                 memory.duals[:, :, rows] = variables
             if self.row_duals.ends[1] and F.fit_intercept:
                 self._balance(state)
@@ -265,9 +265,9 @@ class CentralPath(Solver):
         own.
         """
         products, value = 0.0, self._primal_and_dual(state)[0]
-        for chunk, point in self._points(state):
-            still = np.zeros((self.shape[0], *chunk.u.shape))
-            products += float(point.products(still, chunk.shares)[0])
+        for tile, point in self._points(state):
+            still = np.zeros((self.shape[0], *tile.u.shape))
+            products += float(point.products(still, tile.shares)[0])
         n_ends = (self.shape[0] - 1) * self.shape[1] * self.row_scale
         # Rows without ends say nothing: then the gap of the columns is F.
         mu = products / n_ends if products > 0.0 else abs(value) / self.n_ends
@@ -336,27 +336,27 @@ class CentralPath(Solver):
         curvatures, derivatives = self._arrays()
         curvatures[:] = derivatives[:] = 0.0
         points = self._computed_once(lambda: self._points(state))
-        for chunk, point in points():
-            curvatures[chunk.rows] = F.n_active * chunk.shares * point.curvature.sum(axis=0)
-            derivatives[chunk.rows] = chunk.derivatives(point.equations(0.0).target())
+        for tile, point in points():
+            curvatures[tile.rows] = F.n_active * tile.shares * point.curvature.sum(axis=0)
+            derivatives[tile.rows] = tile.derivatives(point.equations(0.0).target())
             if self.curvature is not None:
-                self.curvature[:, chunk.rows] = point.curvature
+                self.curvature[:, tile.rows] = point.curvature
         factor = self._factor(memory, curvatures, l1_point)
         first = self._step(state, factor, derivatives, curvatures, l1_point, 0.0)
         mu, aim = self._aim(points, first, l1_point)
         corrected = self._computed_once(lambda: self._corrected(points, first, aim))
         derivatives[:] = 0.0
-        for chunk, _, equations in corrected():
-            derivatives[chunk.rows] = chunk.derivatives(equations.target())
+        for tile, _, equations in corrected():
+            derivatives[tile.rows] = tile.derivatives(equations.target())
         second = self._step(state, factor, derivatives, derivatives, l1_point, aim, first.l1_duals)
         share = 1.0 if l1_point is None else l1_point.longest(second.l1_duals)
-        for chunk, point, equations in corrected():
-            share = min(share, point.longest(equations.step(second.change(chunk))))
+        for tile, point, equations in corrected():
+            share = min(share, point.longest(equations.step(second.change(tile))))
         share = min(1.0, TO_THE_END * share)
-        for chunk, _, equations in corrected():
-            changes = equations.step(second.change(chunk))
+        for tile, _, equations in corrected():
+            changes = equations.step(second.change(tile))
             for variable, change in zip(memory.duals, changes, strict=True):
-                variable[:, chunk.rows] += np.multiply(share, change, out=change)
+                variable[:, tile.rows] += np.multiply(share, change, out=change)
         memory.products += np.multiply(share, second.products, out=second.products)
         if l1_point is not None:
             memory.l1_duals = memory.l1_duals + share * second.l1_duals
@@ -435,36 +435,36 @@ class CentralPath(Solver):
         rare classes was lost at once.
         """
         s, sums = state.memory.duals[0], np.zeros(2)
-        for chunk in self._chunks(state):
-            derivatives = chunk.shares * chunk.pieces.sign * s[:, chunk.rows]
+        for tile in self._tiles(state):
+            derivatives = tile.shares * tile.pieces.sign * s[:, tile.rows]
             sums += np.maximum(derivatives, 0.0).sum(), np.maximum(-derivatives, 0.0).sum()
         side, share = 1.0 if sums[0] > sums[1] else -1.0, sums.min() / max(sums.max(), 1e-300)
-        for chunk in self._chunks(state):
-            heavier = side * chunk.pieces.sign * s[:, chunk.rows] > 0.0
-            s[:, chunk.rows] *= np.where(heavier, share, 1.0)
+        for tile in self._tiles(state):
+            heavier = side * tile.pieces.sign * s[:, tile.rows] > 0.0
+            s[:, tile.rows] *= np.where(heavier, share, 1.0)
 
-    def _chunks(self, state):
-        """The rows that count, at the point of a state: each a `RowChunk`."""
+    def _tiles(self, state):
+        """The rows that count, at the point of a state: each a `RowTile`."""
         F = self.objective
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
-        return row_chunks(F, state.memory.products, intercept)
+        return row_tiles(F, state.memory.products, intercept)
 
     def _points(self, state):
-        """Each chunk of rows, and where its dual variables are."""
-        for chunk in self._chunks(state):
-            yield chunk, self.row_duals.at(chunk.u, state.memory.duals[:, :, chunk.rows])
+        """Each tile of rows, and where its dual variables are."""
+        for tile in self._tiles(state):
+            yield tile, self.row_duals.at(tile.u, state.memory.duals[:, :, tile.rows])
 
     def _corrected(self, points, first, aim):
         """The same with the equations of a step to mu = `aim`, in which the products of the
         first step's changes count.
         """
-        for chunk, point in points():
-            last = point.equations(0.0).step(first.change(chunk))
-            yield chunk, point, point.equations(self.row_scale * aim, last)
+        for tile, point in points():
+            last = point.equations(0.0).step(first.change(tile))
+            yield tile, point, point.equations(self.row_scale * aim, last)
 
     def _computed_once(self, make):
-        """`make`, which goes over chunks of rows; where one chunk holds all rows, its result."""
-        if not in_one_chunk(self.objective):
+        """`make`, which goes over tiles of rows; where one tile holds all rows, its result."""
+        if not in_one_tile(self.objective):
             return make
         made = list(make())
         return lambda: made
@@ -483,9 +483,9 @@ class CentralPath(Solver):
         if l1_point is not None:
             sums = l1_point.products(first.l1_duals, 1.0)
             share = l1_point.longest(first.l1_duals)
-        for chunk, point in points():
-            step = point.equations(0.0).step(first.change(chunk))
-            sums = sums + point.products(step, chunk.shares)
+        for tile, point in points():
+            step = point.equations(0.0).step(first.change(tile))
+            sums = sums + point.products(step, tile.shares)
             share = min(share, point.longest(step))
         return aimed_at(sums / max(self.n_ends, 1.0), share)
 
@@ -598,13 +598,13 @@ class CentralPath(Solver):
         """
         F, memory, derivatives = self.objective, state.memory, self._arrays()[0]
         derivatives[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
-        for chunk in self._chunks(state):
-            s = memory.duals[0][:, chunk.rows]
-            losses += float(chunk.shares @ chunk.pieces.value(chunk.u))
-            derivatives[chunk.rows] = own = chunk.derivatives(s)
-            terms = s * chunk.pieces.center
+        for tile in self._tiles(state):
+            s = memory.duals[0][:, tile.rows]
+            losses += float(tile.shares @ tile.pieces.value(tile.u))
+            derivatives[tile.rows] = own = tile.derivatives(s)
+            terms = s * tile.pieces.center
             parts = [
-                chunk.shares * part.sum(axis=0)
+                tile.shares * part.sum(axis=0)
                 for part in (terms, np.abs(terms), 0.5 * self.row_duals.bend * s * s)
             ]
             sums += np.stack([own > 0.0, own <= 0.0]).astype(float) @ np.stack([own, *parts]).T
@@ -650,8 +650,8 @@ class CentralPath(Solver):
         if value == -np.inf and closing and l1_point is None:
             memory.tried_mu = 0.01 * mu
             sizes = [
-                [chunk.shares @ abs(one).sum(axis=0) for one in (s[:, chunk.rows], chunk.u)]
-                for chunk in self._chunks(state)
+                [tile.shares @ abs(one).sum(axis=0) for one in (s[:, tile.rows], tile.u)]
+                for tile in self._tiles(state)
             ]
             free = curvature >= FREE_SHARE * np.divide(*np.sum(sizes, axis=0))
             nearest = np.where(s - bounds.low < bounds.high - s, bounds.low, bounds.high)
@@ -670,11 +670,9 @@ class CentralPath(Solver):
             return -np.inf
         derivatives = self._arrays()[0]
         derivatives[:] = 0.0
-        for chunk in self._chunks(state):
-            derivatives[chunk.rows] = chunk.derivatives(s[:, chunk.rows])
-        rows = (
-            (chunk, s[:, chunk.rows], curvature[:, chunk.rows]) for chunk in self._chunks(state)
-        )
+        for tile in self._tiles(state):
+            derivatives[tile.rows] = tile.derivatives(s[:, tile.rows])
+        rows = ((tile, s[:, tile.rows], curvature[:, tile.rows]) for tile in self._tiles(state))
         l1 = None if l1_point is None else self._column_parts(state, l1_point)
         data = self.objective, self.row_duals, rows, state.point, self._gradient(derivatives)
         return completed_dual.lower_bound(*data, factor, redundant, l1)

@@ -146,18 +146,18 @@ class ColumnSubset:
 
     def entries(self, index):
         """About how many stored values each of these columns has: counted in a sixteenth of the
-        rows, in chunks.
+        rows, some at a time.
         """
         rows, n = self.rows.storage, self.objective.n_samples
         if not rows.sparse:
             return np.full(index.size, n)
-        slots, chunk = self.slots(index), max(n // 256, 1)
-        firsts = np.arange(0, n - chunk + 1, max(16 * chunk, 1))
-        pieces = [rows.columns[rows.starts[first] : rows.starts[first + chunk]] for first in firsts]
+        slots, few = self.slots(index), max(n // 256, 1)
+        firsts = np.arange(0, n - few + 1, max(16 * few, 1))
+        pieces = [rows.columns[rows.starts[first] : rows.starts[first + few]] for first in firsts]
         found = slots[np.concatenate(pieces)]
-        self.objective.meter.count(self.linear_map.share * firsts.size * chunk / n)
+        self.objective.meter.count(self.linear_map.share * firsts.size * few / n)
         return (
-            n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
+            n / (firsts.size * few) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
         )
 
     def are_swept(self, chosen, far=False, n_nonzero=0):

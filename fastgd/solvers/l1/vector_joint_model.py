@@ -16,10 +16,10 @@ where those came to rest at 1e-7.
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import DENSE_COST, MATRIX_ENTRY, vector_pass_cost
-from fastgd.objective.gram import chunks, merged
+from fastgd.objective.gram import merged, tiles
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.l1.proximal_newton import minimise_with_l1
 from fastgd.solvers.l1.vector_column_model import second_derivatives
@@ -77,7 +77,7 @@ class VectorJointModel:
 
         def work(first, last):
             for b in range(first, last):
-                for chosen in chunks(merged(F.ranges[cuts[b] : cuts[b + 1]]), length):
+                for chosen in tiles(merged(F.ranges[cuts[b] : cuts[b + 1]]), length):
                     curved, roots = (part[chosen] for part in data)
                     table = _columns(F, chosen, columns)
                     shared = table[:, place] * roots[:, which]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.objective import kernels as objective_kernels
 from fastgd.objective.gram import add_gram
 from fastgd.objective.subset import represent

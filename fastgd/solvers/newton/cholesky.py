@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgd.certificates import corrected_dual
-from fastgd.data.chunk_sizes import ROWS
+from fastgd.data.tile_sizes import ROWS
 from fastgd.linalg.bordered import FROZEN_HEIGHT
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.line_search import armijo

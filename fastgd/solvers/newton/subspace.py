@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import ROWS
+from fastgd.data.tile_sizes import ROWS
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.scalar_minimum import lowest

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective import kernels
 from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
 from fastgd.objective.distances import gap_scale_at
-from fastgd.objective.gram import chunks, merged
+from fastgd.objective.gram import merged, tiles
 from fastgd.objective.matrix_sizes import MAX_OF_PREDICTIONS
 from fastgd.objective.subset import on_sample, represent
 from fastgd.objective.vector_map import samples_of
@@ -288,12 +288,12 @@ def blocks_at(F, v):
     size = d + F.fit_intercept
     matrices, total = [np.zeros((d + 1, d + 1)) for _ in range(k)], np.zeros(k)
     n_rows = 0.0
-    # As many rows as columns at least: a matrix is read and written for each chunk, and with 82
+    # As many rows as columns at least: a matrix is read and written for each tile, and with 82
     # rows of 784 columns that took longer than the products, 1.5 s for 0.6.
     length = max(64, VALUES // (d + 1), d + 1)
     some = F if F.rows.in_memory else on_sample(F, min(_most_rows(F), F.rows.sampled.size), F.alpha)
     for ranges in _some_ranges(some):
-        for chosen in chunks(ranges, length):
+        for chosen in tiles(ranges, length):
             part = some.rows.part(chosen).astype(np.float64, copy=False)
             weights = np.empty((part.shape[0], k))
             data = F.loss, *samples_of(some.samples, chosen), intercept

@@ -12,9 +12,9 @@ On a text of 18821 rows and 20 classes, alpha = 1 / n, a fit to a proved 1e-4 ta
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.tile_sizes import VALUES
 from fastgd.objective import kernels
-from fastgd.objective.gram import chunks, merged
+from fastgd.objective.gram import merged, tiles
 from fastgd.objective.vector_map import VectorMap, samples_of, summed_curvature
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from fastgd.runtime.threads import map_ranges
@@ -127,7 +127,7 @@ class RowCurvatures:
 
         def work(first, last):
             for b in range(first, last):
-                for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), length):
+                for chosen in tiles(merged(ranges[cuts[b] : cuts[b + 1]]), length):
                     self._add(chosen, tables[:, chosen], matrices[b])
 
         map_ranges(work, len(matrices), F.n_threads, int(F.share * F.n_samples) * k * m)

@@ -15,7 +15,7 @@ plain NumPy on a few rows at a time: it runs once, and a kernel would cost more 
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import STREAMED
+from fastgd.data.tile_sizes import STREAMED
 from fastgd.objective.moments import sampled_curvature
 
 DISADVANTAGE = 16.0
@@ -42,7 +42,7 @@ def column_rates(objective):
 def row_curvatures(objective, rates, intercept_rate):
     """L_i of each row, 0 for rows of weight 0: one pass."""
     F = objective
-    norms = np.concatenate([part**2 @ rates for _, part in _chunks(F.rows)])
+    norms = np.concatenate([part**2 @ rates for _, part in _tiles(F.rows)])
     F.meter.count(1.0 / F.share)  # all rows are read, those of a part or not
     return F.loss.curvature_bound * F.samples.weights * (norms + intercept_rate * F.fit_intercept)
 
@@ -50,7 +50,7 @@ def row_curvatures(objective, rates, intercept_rate):
 def touches(objective, visits):
     """Number of visits that touch each column, `visits` of them to each row: one pass."""
     total = np.zeros(objective.n_features)
-    for first, part in _chunks(objective.rows):
+    for first, part in _tiles(objective.rows):
         total += (part != 0.0).T @ visits[first : first + part.shape[0]].astype(np.float64)
     objective.meter.count(1.0 / objective.share)
     return total
@@ -79,7 +79,7 @@ def longest_dense_rates(objective):
     return 1.0 / np.maximum(curvature, 1e-300)
 
 
-def _chunks(rows):
+def _tiles(rows):
     """(first row, float64 rows from there on), a few at a time."""
     n = rows.shape()[0]
     length = max(1, STREAMED * n // max(rows.stored(), 1))

@@ -13,7 +13,7 @@ from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 from fastgd import GDRegressor
 from fastgd.data.readers import svmlight
-from fastgd.data.readers.files import CHUNK, whole_lines
+from fastgd.data.readers.files import BUFFER_BYTES, whole_lines
 from fastgd.data.readers.svmlight import from_svmlight
 
 LINES = "1 1:0.5 3:2\n\n  # words\n-1.5\t2:1e-3 4:-7.25   # a remark\r\n2 qid:3 1:0.1 # x\n3\n"
@@ -113,13 +113,13 @@ def test_blocks_have_the_bytes_they_may_have_and_are_the_same_again(tmp_path):
     assert len(list(source.blocks(10**9))) == 1
 
 
-@pytest.mark.parametrize("chunk", [2, 17, 1000])
-def test_cuts_of_the_reading_change_nothing(written, monkeypatch, chunk):
+@pytest.mark.parametrize("buffer_bytes", [2, 17, 1000])
+def test_cuts_of_the_reading_change_nothing(written, monkeypatch, buffer_bytes):
     path = written(LINES * 3 + "7 " + " ".join(f"{j}:0.{j}" for j in range(1, 90)) + "\n")
-    whole = [bytes(part) for part in whole_lines(path, chunk)]
+    whole = [bytes(part) for part in whole_lines(path, buffer_bytes)]
     assert b"".join(whole) == path.read_bytes()
     assert all(part.endswith(b"\n") for part in whole)
-    monkeypatch.setattr(svmlight, "whole_lines", lambda path: whole_lines(path, chunk))
+    monkeypatch.setattr(svmlight, "whole_lines", lambda path: whole_lines(path, buffer_bytes))
     monkeypatch.setattr(svmlight, "MIN_ROWS", 1)
     monkeypatch.setattr(svmlight, "MIN_HARD", 1)
     found, targets = together(from_svmlight(path), 100)
@@ -281,7 +281,7 @@ def test_memory_is_that_of_two_blocks(tmp_path):
     # The block in use and the one being made, each with room for targets and pointers of short
     # rows; and what is read at once.
     assert len(sizes) == 5
-    assert peak < 3.5 * n_bytes + 2 * CHUNK
+    assert peak < 3.5 * n_bytes + 2 * BUFFER_BYTES
 
 
 def test_files_that_changed_are_looked_at_again(tmp_path):

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from fastgd.data.readers import files, table_files, table_levels
 from fastgd.data.readers.files import open_quote
 from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
-from fastgd.data.readers.table_files import PARQUET_CHUNK
+from fastgd.data.readers.table_files import PARQUET_BUFFER
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
 from fastgd.data.readers.tables import from_parquet
@@ -515,7 +515,7 @@ def test_an_open_quote_of_a_packed_file(tmp_path, monkeypatch):
 
 
 def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_files, "CSV_CHUNK", 100)
+    monkeypatch.setattr(table_files, "CSV_BUFFER", 100)
     X = np.arange(240.0).reshape(4, 60)
     path = tmp_path / "rows.csv"
     pd.DataFrame(X, columns=[f"x{j}" for j in range(60)]).to_csv(path, index=False)
@@ -668,7 +668,7 @@ def test_memory_is_that_of_two_blocks(tmp_path):
     assert max(sizes) <= n_bytes
     # The block in use and the one being made, and a batch of a quarter of it, with what is read.
     assert peak < 3.0 * n_bytes
-    assert max(of_arrow) < n_bytes + 6 * PARQUET_CHUNK
+    assert max(of_arrow) < n_bytes + 6 * PARQUET_BUFFER
 
 
 @pytest.mark.parametrize("pack", [gzip, bz2], ids=["gz", "bz2"])

@@ -16,7 +16,7 @@ from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import has_pieces, pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
-from fastgd.solvers.interior_point import central_path, row_chunks
+from fastgd.solvers.interior_point import central_path, row_tiles
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
@@ -70,23 +70,23 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
     F = problem(loss, n=20, penalty=penalty)
     solver, state = run(F, most=2)
     memory, mu = state.memory, 0.07
-    ((chunk, point),) = solver._points(state)
+    ((tile, point),) = solver._points(state)
     equations = point.equations(solver.row_scale * mu)
     l1_point = None
     if solver.l1_duals is not None:
         l1_point = solver.l1_duals.at(state.point[:5], memory.l1_duals)
     curvatures, derivatives = np.zeros((2, 20))
-    derivatives[chunk.rows] = chunk.derivatives(equations.target())
-    curvatures[chunk.rows] = F.n_active * chunk.shares * point.curvature.sum(axis=0)
+    derivatives[tile.rows] = tile.derivatives(equations.target())
+    curvatures[tile.rows] = F.n_active * tile.shares * point.curvature.sum(axis=0)
     factor = solver._factor(memory, curvatures, l1_point)
     step = solver._step(state, factor, derivatives, curvatures, l1_point, mu)
-    moves, duals = step.unknowns, equations.step(step.change(chunk))
-    variables = memory.duals[:, :, chunk.rows]
-    X = np.column_stack([F.rows.values[chunk.rows], np.ones(F.n_active)])
-    np.testing.assert_allclose(step.products[chunk.rows], X[:, :5] @ moves[:5], atol=1e-9)
-    gradient = X.T @ chunk.derivatives(variables[0] + duals[0])
+    moves, duals = step.unknowns, equations.step(step.change(tile))
+    variables = memory.duals[:, :, tile.rows]
+    X = np.column_stack([F.rows.values[tile.rows], np.ones(F.n_active)])
+    np.testing.assert_allclose(step.products[tile.rows], X[:, :5] @ moves[:5], atol=1e-9)
+    gradient = X.T @ tile.derivatives(variables[0] + duals[0])
     gradient[:5] += F.l2 * (state.point + moves)[:5]
-    every = [(point, variables, duals, point.u + chunk.pieces.sign * (X @ moves))]
+    every = [(point, variables, duals, point.u + tile.pieces.sign * (X @ moves))]
     if l1_point is not None:
         gradient[:5] += memory.l1_duals[0] + step.l1_duals[0]
         every.append((l1_point, memory.l1_duals, step.l1_duals, l1_point.u + moves[:5]))
@@ -121,13 +121,13 @@ def test_what_the_dual_variables_prove_holds_everywhere(loss, penalty, fit_inter
         assert bound <= optimum * (1.0 + 1e-8)
 
 
-def test_rows_by_chunks_are_the_rows(monkeypatch):
-    """Chunks of 7 of 60 rows, some without weight, take the path that one chunk takes."""
+def test_rows_by_tiles_are_the_rows(monkeypatch):
+    """Tiles of 7 of 60 rows, some without weight, take the path that one tile takes."""
     for loss in CORNERED:
         F = problem(loss, penalty="elasticnet")
         expected = run(F, most=6, tol=0.0)[1]
         with monkeypatch.context() as patch:
-            patch.setattr(row_chunks, "ROWS", 7)
+            patch.setattr(row_tiles, "ROWS", 7)
             found = run(F, most=6, tol=0.0)[1]
         np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
         assert found.memory.lower == pytest.approx(expected.memory.lower, rel=1e-8)

@@ -1,6 +1,7 @@
-"""How much NumPy is given at once, where more would leave the cache or ask for memory of its own.
+"""Tiles of NumPy: how much it is given at once, where more would leave the cache or ask for memory
+of its own.
 
-Kernels have chunks of their own (`fastgd.objective.blocks`).
+Kernels have tiles of their own (`fastgd.objective.blocks`).
 """
 
 # Entries of vectors as long as there are rows, several of which are made from one another: 64 KB
@@ -8,5 +9,5 @@ Kernels have chunks of their own (`fastgd.objective.blocks`).
 ROWS = 1 << 13
 # Values of X that are written to a buffer and multiplied there: 512 KB, which an L2 cache holds.
 VALUES = 1 << 16
-# Values of X that are looked at once, each chunk for the price of a few calls: 2 MB.
+# Values of X that are looked at once, each tile for the price of a few calls: 2 MB.
 STREAMED = 1 << 18

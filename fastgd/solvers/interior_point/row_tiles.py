@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgd.data.chunk_sizes import ROWS
+from fastgd.data.tile_sizes import ROWS
 from fastgd.losses.piecewise import Pieces, pieces
 
 
-class RowChunk(NamedTuple):
+class RowTile(NamedTuple):
     """Rows that are read together: which, their shares of the mean loss, their pieces, and u
     there.
     """
@@ -25,8 +25,8 @@ class RowChunk(NamedTuple):
         return self.shares * (self.pieces.sign * s).sum(axis=0)
 
 
-def row_chunks(objective, products, intercept):
-    """The rows that count, at the point of these products and this intercept: `RowChunk`s."""
+def row_tiles(objective, products, intercept):
+    """The rows that count, at the point of these products and this intercept: `RowTile`s."""
     F, samples, n = objective, objective.samples, objective.n_samples
     shares, offsets = (np.broadcast_to(one, n) for one in (samples.weights, samples.offsets))
     for start in range(0, n, ROWS):
@@ -36,9 +36,9 @@ def row_chunks(objective, products, intercept):
         made = pieces(F.loss, samples.targets[rows])
         center = made.center + made.sign * offsets[rows]
         u = center + made.sign * (products[rows] + intercept)
-        yield RowChunk(rows, shares[rows] / F.n_active, made._replace(center=center), u)
+        yield RowTile(rows, shares[rows] / F.n_active, made._replace(center=center), u)
 
 
-def in_one_chunk(objective):
-    """Whether one chunk holds all rows."""
+def in_one_tile(objective):
+    """Whether one tile holds all rows."""
     return objective.n_samples <= ROWS
