@@ -37,7 +37,7 @@ from fastgd.estimators.names import kind_of_models, target_names
 from fastgd.estimators.nested_parameters import NestedParameters
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, restores_on_error
-from fastgd.estimators.same_fit import OF_VALIDATION, Resumption, of_samples
+from fastgd.estimators.same_fit import OF_VALIDATION, Restoration, of_samples
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments
 from fastgd.fitting import zero_tol
 from fastgd.fitting.choose_solver import batch_sizes
@@ -214,8 +214,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             Where the fit ended before `tol` was shown, with advice.
         """
         check_parameters(vars(self))
-        resumption = None if self.checkpoint is None else Resumption(self)
-        memory = self.memory if resumption is None else resumption.memory
+        restoration = None if self.checkpoint is None else Restoration(self)
+        memory = self.memory if restoration is None else restoration.memory
         source, checked = source_of(X, y, sample_weight, offset, memory), None
         if source is None:
             checked, y = self._checked(X, y, reset=True, order=None)
@@ -227,7 +227,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             found = read_first(self, source, memory)
         validation = X_val, y_val, sample_weight_val, offset_val
         starts = coef_init, intercept_init
-        return self._fit_rows(found, checked, X, validation, starts, resumption)
+        return self._fit_rows(found, checked, X, validation, starts, restoration)
 
     @interruptible
     @restores_on_error
@@ -237,20 +237,20 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         bytes, and what a source tells of its columns.
         """
         check_parameters(vars(self))
-        resumption = None if self.checkpoint is None else Resumption(self)
-        memory = self.memory if resumption is None else resumption.memory
+        restoration = None if self.checkpoint is None else Restoration(self)
+        memory = self.memory if restoration is None else restoration.memory
         found = as_first_read(self, *read(memory_of(memory)))
         starts = coef_init, intercept_init
-        return self._fit_rows(found, None, None, (None,) * 4, starts, resumption)
+        return self._fit_rows(found, None, None, (None,) * 4, starts, restoration)
 
-    def _fit_rows(self, found, X, given, validation, inits, resumption):
+    def _fit_rows(self, found, X, given, validation, inits, restoration):
         """`fit` to rows that are checked, with what belongs to them; X is `given`, and the same as
         an array where it is in memory.
         """
         rows, y = found.rows, found.y
         coef_init, intercept_init = inits
         n_threads = count_threads(self.n_jobs)
-        rng = check_random_state(self.random_state) if resumption is None else resumption.rng
+        rng = check_random_state(self.random_state) if restoration is None else restoration.rng
         task, samples, rng = self._prepared(found, X, validation, n_threads, rng)
         self._check_labels(y, found.sample_weight)
         n_targets = len(samples)
@@ -260,11 +260,11 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             states = self._kept_states(n_targets)
         seeds = self._seeds(rng, states)
         starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
-        if resumption is not None:
+        if restoration is not None:
             started = {"coef_init": coef_init, "intercept_init": intercept_init}
             started |= dict(zip(OF_VALIDATION, validation, strict=True))
             data = {"X": rows, "y": y, **of_samples(samples[0]), **started}
-            runs = resumption.checkpoint(data, seeds, starts, states)
+            runs = restoration.checkpoint(data, seeds, starts, states)
             task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, found.sample_weight, n_targets)
         buffered = target_threads(task, n_targets) > 1
@@ -275,7 +275,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             task.notes += ("X was copied once, as floats in C order",)
         try:
             runs = fit_targets(task, samples, seeds, starts, states)
-        except DivergenceError:  # taken up again, the fit would diverge again
+        except DivergenceError:  # restored, the fit would diverge again
             if task.checkpoint is not None:
                 task.checkpoint.remove()
             raise
@@ -450,7 +450,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         )
 
     def _kept_states(self, n_targets):
-        """State of each target's last run, to be continued where plan and data allow it; None
+        """State of each target's last run, to be resumed where plan and data allow it; None
         where there is none.
         """
         kept = self._states if self.warm_start else None
@@ -461,8 +461,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         )
 
     def _seeds(self, rng, states):
-        """Seed of each target: of the run to be continued, else drawn (`rng` may be None where
-        all are continued).
+        """Seed of each target: of the run to be resumed, else drawn (`rng` may be None where
+        all are resumed).
         """
         drawn = states if rng is None else rng.randint(MAX_SEED, size=len(states))
         return [

@@ -20,13 +20,13 @@ from fastgd.fitting.checkpoint import (
 from fastgd.runtime.component import Component
 from fastgd.runtime.fingerprint import current_stamp, is_ours
 
-# What may differ where a fit is taken up: the result does not depend on it, or only on when it
+# What may differ where a fit is restored: the result does not depend on it, or only on when it
 # ends.
 MAY_DIFFER = {"n_jobs", "verbose", "max_time", "checkpoint", "checkpoint_every"}
 OF_VALIDATION = "X_val", "y_val", "sample_weight_val", "offset_val"
 
 
-class Resumption:
+class Restoration:
     """The checkpoint of a fit before its data are known: read, and found to be of these
     parameters.
 
@@ -45,7 +45,7 @@ class Resumption:
     def __init__(self, estimator):
         if estimator.record is not None:
             raise ValueError(
-                "record='coef' keeps the way of a fit in memory, and a fit that is taken up from a "
+                "record='coef' keeps the way of a fit in memory, and a fit that is restored from a "
                 "checkpoint lacks its beginning; leave out one of the two"
             )
         # Where it is now: the folder of the process may change, and a link stays one.
@@ -99,8 +99,8 @@ class Resumption:
                 print(f"goes on from the checkpoint {self.path!r}")
             seeds, starts, states = (self.begin[name] for name in ("seeds", "starts", "states"))
         header = {"format": FORMAT, **version_of_files(), "fit": self.fit}
-        kept = Checkpoint(self.path, self.every, header, self.begin, len(seeds), runs)
-        return kept, seeds, starts, states
+        saved = Checkpoint(self.path, self.every, header, self.begin, len(seeds), runs)
+        return saved, seeds, starts, states
 
     def _compare(self, there):
         """Raise ValueError for a difference between the fit of the checkpoint and this one."""

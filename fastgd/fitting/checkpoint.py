@@ -1,4 +1,4 @@
-"""Checkpoints: a fit in a file, to be taken up where it was killed, with the same bits.
+"""Checkpoints: a fit in a file, restored where it was killed, with the same bits.
 
 A checkpoint is a zip archive without compression.  It holds numbers and words, no code: what is
 read are JSON and arrays, and the classes that values become are those of a closed list
@@ -16,19 +16,19 @@ The header is a JSON object:
     fit         what tells the fit from others: parameters and data in words, numbers and hashes
     begin       value: where the generator of random numbers was, the bytes that sources of blocks
                 may take, and of each target its seed, and where it starts
-    targets     for each target null, or the value of its run: one that is under way (`KeptRun`) or
+    targets     for each target null, or the value of its run: one that is under way (`SavedRun`) or
                 has ended (`Run`)
 
 Values are written as in `fastgd.fitting.plain_values`; each of `begin` and the targets has
 arrays of its own: {"tree": ..., "arrays": [numbers of the arrays]}.
 
-A run is kept between two iterations with all that the rest of it follows from: the solver's state
+A run is saved between two iterations with all that the rest of it follows from: the solver's state
 and what it holds beside it, history, passes, the lowest point, what is proved of F*, the plans
 before it and the seconds used (`fastgd.fitting.loop.LoopState`).  An epoch's order of rows follows
 from seed and epoch.
 
 What a file says is compared twice: with its hash, which tells a file that anything but a fit has
-changed, and with the fit that takes it up, for compiled loops do not ask how long arrays are: of
+changed, and with the fit that is restored, for compiled loops do not ask how long arrays are: of
 each array shape and type, of the numbers of columns and rows their range, as the classes say in
 `shapes` (`fastgd.runtime.array_shapes`).
 
@@ -52,7 +52,7 @@ import numpy as np
 from fastgd.data.digest import hash_of
 from fastgd.fitting.plain_values import Decoder, Encoder
 from fastgd.fitting.stored_classes import REGISTERED
-from fastgd.fitting.task import KeptRun, Run
+from fastgd.fitting.task import Run, SavedRun
 from fastgd.runtime.array_shapes import WrongArray
 
 FORMAT = "fastgd checkpoint"
@@ -78,7 +78,7 @@ DAMAGED = (
 
 
 class Checkpoint:
-    """Where the runs of one fit are kept, and taken up from.
+    """Where the runs of one fit are saved, and restored from.
 
     Parameters
     ----------
@@ -106,15 +106,15 @@ class Checkpoint:
         self._parts = [_encoded(one, self._several) if one is not None else None for one in found]
         self._lock = threading.Lock()
         self._written = time.monotonic()
-        self._kept_at: dict[int, float] = {}
+        self._saved_at: dict[int, float] = {}
         self._new = self._warned = False
 
-    def under_way(self, k):
-        """The `KeptRun` of target `k` that is to be taken up, or None."""
-        if not isinstance(self._found.get(k), KeptRun):
+    def saved_run(self, k):
+        """The `SavedRun` of target `k` that is to be restored, or None."""
+        if not isinstance(self._found.get(k), SavedRun):
             return None
         if not self._several:
-            self._parts[k] = None  # nothing is written before it is kept again
+            self._parts[k] = None  # nothing is written before it is saved again
         return self._found.pop(k)
 
     def ended(self, k):
@@ -123,7 +123,7 @@ class Checkpoint:
         return found if isinstance(found, Run) else None
 
     @contextlib.contextmanager
-    def taken_up(self):
+    def restoring(self):
         """Within this, arrays of the file that are not those of this fit are told as such."""
         try:
             yield
@@ -131,17 +131,17 @@ class Checkpoint:
             raise ValueError(f"{self.path!r} is damaged: {error}; {instead()}") from error
 
     def due(self, k):
-        """Whether it is time to keep the run of target `k`."""
-        return time.monotonic() - self._kept_at.get(k, self._written) >= self.every
+        """Whether it is time to save the run of target `k`."""
+        return time.monotonic() - self._saved_at.get(k, self._written) >= self.every
 
-    def keep(self, k, run):
-        """Keep a run that is under way, in the file."""
+    def save(self, k, run):
+        """Save a run that is under way, in the file."""
         self._take(k, run)
         self.flush()
-        self._kept_at[k] = time.monotonic()
+        self._saved_at[k] = time.monotonic()
 
     def end(self, k, run):
-        """Keep a run that has ended; it is in the file with the next that is due."""
+        """Take a run that has ended; it is in the file with the next that is due."""
         if self._several:
             self._take(k, run)
             if time.monotonic() - self._written >= self.every:
@@ -277,7 +277,7 @@ def read(path):
     complete = isinstance(header.get("fit"), dict) and isinstance(begin, dict)
     complete = complete and begin.keys() >= {"random_state", "memory"}
     complete = complete and all(len(begin.get(name, ())) == len(runs) for name in OF_TARGETS)
-    if not complete or not all(one is None or isinstance(one, Run | KeptRun) for one in runs):
+    if not complete or not all(one is None or isinstance(one, Run | SavedRun) for one in runs):
         raise ValueError(f"{path!r} is damaged: parts are missing; {instead()}")
     return header, begin, runs
 

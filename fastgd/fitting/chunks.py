@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.continuation import ready_state
 from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
 from fastgd.fitting.overtaken import is_overtaken
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
+from fastgd.fitting.resumed_state import resume_or_start
 from fastgd.fitting.runs import target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums, vector_losses
 from fastgd.objective.null_model import falls_for_ever, null_model
@@ -72,7 +72,7 @@ def _advance_one(task, objective, seed, start, state, X):
     plan = stream.plan
     solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
     earlier, copied = state, None if state is None else _copied(state, task.in_place)
-    state = ready_state(
+    state = resume_or_start(
         solver,
         plan,
         objective,

@@ -149,8 +149,8 @@ class Loop:
         The objective's passes that are not of this run; None: those until now.
     certifier : Certifier, optional
         One that knows the objective from an earlier run.
-    keeper : optional
-        Who keeps the run so that it can be taken up: `due()` says when, `keep(underway)` does it.
+    saver : optional
+        Who saves the run so that it can be restored: `due()` says when, `save(loop_state)` does it.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Loop:
         watch=None,
         passes_before=None,
         certifier=None,
-        keeper=None,
+        saver=None,
     ):
         F = self.objective = solver.objective
         self.passes_before = F.passes if passes_before is None else passes_before
@@ -173,7 +173,7 @@ class Loop:
         self.tol = tol or None
         self.score = score
         self.watch = watch or Watch()
-        self.keeper = keeper
+        self.saver = saver
         F.know_null_model()
         divergence.check_null_model(F)
         traits = {"chooses_steps": solver.chooses_steps, "free_answers": solver.free_answers}
@@ -274,8 +274,8 @@ class Loop:
             return self.objective.model(self.solver.answer(state))
 
         for iteration in range(done + 1, self.max_iter + 1):
-            if self.keeper is not None and self.keeper.due():
-                self.keeper.keep(self._underway(state, start_point, iteration - 1))
+            if self.saver is not None and self.saver.due():
+                self.saver.save(self._underway(state, start_point, iteration - 1))
             self.watch.iteration_begins(model)
             # What overflows is a value that the checks look at: a warning of NumPy's would be an
             # error before they can tell what it means where a user makes errors of warnings.
@@ -314,7 +314,7 @@ class Loop:
         return check if np.isfinite(check.objective) else None
 
     def _remembered(self, state):
-        """Best point of the run that is continued, if it was one of the same objective."""
+        """Best point of the run that is resumed, if it was one of the same objective."""
         if state.run.best is None or not self.solver.chooses_steps:
             return None
         value, point = state.run.best

@@ -51,16 +51,16 @@ class PlanRecord:
     to_go: list[float | None] = field(default_factory=list)
 
 
-def run_by_plans(task, objective, go, start, state, kept=None):
+def run_by_plans(task, objective, go, start, state, saved=None):
     """(plan, result, updates) of a run that goes on by another plan where the first turns out
     wrong.
 
-    `go(record, rule, start, state, kept)` gives the result of the last of the plans, within what is
-    `remaining` for it.  A `kept` run is taken up.
+    `go(record, rule, start, state, saved)` gives the result of the last of the plans, within what
+    is `remaining` for it.  A `saved` run is restored.
     """
-    plans = _PlanRun(task, objective, kept)
+    plans = _PlanRun(task, objective, saved)
     try:
-        plans.take(go(plans.record, plans.rule, start, state, kept))
+        plans.take(go(plans.record, plans.rule, start, state, saved))
         while plans.change():
             plans.take(go(plans.record, plans.rule, plans.result.point, None, None))
     except KeyboardInterrupt:
@@ -79,20 +79,20 @@ class _PlanRun:
     of those that are over, or None.
     """
 
-    def __init__(self, task, objective, kept):
+    def __init__(self, task, objective, saved):
         self.task, self.objective = task, objective
         self.begun = time.perf_counter()
         settings = task.settings
         # What a loss without a bound curves by is known there: plans ask for it.
         objective.know_null_model()
-        if kept is None:
+        if saved is None:
             plan, self.rule = make_plan(settings, objective)
             if task.notes:
                 plan = replace(plan, reasons=(*plan.reasons, *task.notes))
             self.record = PlanRecord([_with_rows_in_order(task, objective, plan)])
         else:
-            self.record = kept.record
-            self.begun -= self.record.seconds + kept.loop_state.seconds
+            self.record = saved.record
+            self.begun -= self.record.seconds + saved.loop_state.seconds
             for plan in self.record.tried:
                 _with_rows_in_order(task, objective, plan)
             self.rule = _rule_of(settings, self.record.tried)
@@ -108,7 +108,7 @@ class _PlanRun:
         """Join what came of the last plan to the result so far."""
         self.record.updates += _updates(self.objective, result)
         if self.result is not None:
-            result = continued(self.result, result, self.task.settings.tol)
+            result = joined(self.result, result, self.task.settings.tol)
         self.result = result
 
     def change(self):
@@ -197,7 +197,7 @@ def _with_rows_in_order(task, objective, plan):
     )
 
 
-def continued(before, after, tol=0.0):
+def joined(before, after, tol=0.0):
     """One result for a run and the one that went on from its point by another plan; the better
     of the two points.
     """

@@ -65,7 +65,7 @@ class Result:
     history : History
         Its bounds are proved.
     state : State or None
-        From which the run can be continued; None after an interruption.
+        From which the run can be resumed; None after an interruption.
     advice : str
         For the warning of a fit that did not reach tol: a remedy for this run, "" for none.
     doubt : float

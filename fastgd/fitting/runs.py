@@ -9,16 +9,16 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.choose_solver import batch_sizes
-from fastgd.fitting.continuation import problem_of, ready_state, unknowns
 from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.observers import Ended, Recorder, Together, Watch
 from fastgd.fitting.replan import remaining, run_by_plans
 from fastgd.fitting.result import Result
+from fastgd.fitting.resumed_state import problem_of, resume_or_start, unknowns
 from fastgd.fitting.separation import SEPARATED, is_separated
 from fastgd.fitting.stopping import StopReason
-from fastgd.fitting.task import KeptRun, Run, Task
+from fastgd.fitting.task import Run, SavedRun, Task
 from fastgd.objective.cost_model import PYTHON, VALUE
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
@@ -31,8 +31,8 @@ from fastgd.runtime.threads import map_ranges
 MIN_FOR_THREADS = PYTHON / (2.0 * VALUE)
 
 
-class Keeper:
-    """Keeps the run of target `k` in a checkpoint."""
+class Saver:
+    """Saves the run of target `k` in a checkpoint."""
 
     def __init__(self, checkpoint, k, record, begun):
         self.checkpoint, self.k, self.record, self.begun = checkpoint, k, record, begun
@@ -41,9 +41,9 @@ class Keeper:
         """Whether it is time to write the run to the checkpoint."""
         return self.checkpoint.due(self.k)
 
-    def keep(self, loop_state):
+    def save(self, loop_state):
         """Write the run, which is `loop_state`, to the checkpoint now."""
-        self.checkpoint.keep(self.k, KeptRun(self.record, self.begun, loop_state))
+        self.checkpoint.save(self.k, SavedRun(self.record, self.begun, loop_state))
 
 
 def fit_targets(task, samples, seeds, starts, states):
@@ -55,10 +55,10 @@ def fit_targets(task, samples, seeds, starts, states):
     samples : list of Samples
     seeds : list of int
     starts : list of (coef, intercept) or None
-        Where to start unless a run is continued; None: zeros, or the null model where steps are
+        Where to start unless a run is resumed; None: zeros, or the null model where steps are
         automatic.
     states : list of State or None
-        Runs to continue where plan and data allow it.
+        Runs to resume where plan and data allow it.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def fit_targets(task, samples, seeds, starts, states):
             try:
                 runs[k] = None if task.checkpoint is None else task.checkpoint.ended(k)
                 if runs[k] is not None:
-                    with task.checkpoint.taken_up():
+                    with task.checkpoint.restoring():
                         check_arrays(runs[k], objective_of(k).lengths())
                     continue
                 check_infimum(task.loss, samples[k].targets)
@@ -200,19 +200,19 @@ class _Target:
     watch: Watch
     recorder: Recorder | None
 
-    def run(self, record, rule, start, state, kept):
-        """The run of the last plan of a `PlanRecord`, taken up where it was `kept`: a `Result`."""
+    def run(self, record, rule, start, state, saved):
+        """The run of the last plan of a `PlanRecord`, restored where it was `saved`: a `Result`."""
         task, objective = self.task, self.objective
-        if kept is not None:
-            with task.checkpoint.taken_up():
-                objective.restore(kept.begun)
+        if saved is not None:
+            with task.checkpoint.restoring():
+                objective.restore(saved.begun)
                 check_arrays(record, objective.lengths())
         begun, plan = objective.snapshot(), record.tried[-1]
         self.watch.planned(plan)
         scored = self.score is not None
         solver = make_solver(plan, rule, task.settings, objective, self.seed, scored=scored)
         max_iter, max_time = remaining(task, record)
-        keeps = task.checkpoint is not None
+        saves = task.checkpoint is not None
         loop = Loop(
             solver,
             rules_of_run(task, record.tried, solver, max_time),
@@ -221,13 +221,13 @@ class _Target:
             score=self.score,
             watch=self.watch,
             passes_before=begun.passes,
-            keeper=Keeper(task.checkpoint, self.k, record, begun) if keeps else None,
+            saver=Saver(task.checkpoint, self.k, record, begun) if saves else None,
         )
-        if kept is not None:
-            with task.checkpoint.taken_up():
-                loop.restore(kept.loop_state)
-            return loop.take_up(kept.loop_state)
-        ready = ready_state(
+        if saved is not None:
+            with task.checkpoint.restoring():
+                loop.restore(saved.loop_state)
+            return loop.take_up(saved.loop_state)
+        ready = resume_or_start(
             solver,
             plan,
             objective,
@@ -255,11 +255,11 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     if start is not None:
         start = start[0], objective.rows.own_intercept(*start)
 
-    kept = None if task.checkpoint is None else task.checkpoint.under_way(k)
+    saved = None if task.checkpoint is None else task.checkpoint.saved_run(k)
     recorder = Recorder(objective) if task.records else None
     target = _Target(task, objective, seed, k, score, watch, recorder)
     try:
-        plan, result, updates = run_by_plans(task, objective, target.run, start, state, kept)
+        plan, result, updates = run_by_plans(task, objective, target.run, start, state, saved)
     except KeyboardInterrupt:
         interrupted.set()
         raise

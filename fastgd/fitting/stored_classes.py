@@ -8,7 +8,7 @@ from fastgd.fitting.plan import Plan
 from fastgd.fitting.replan import PlanRecord
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
-from fastgd.fitting.task import KeptRun, Run
+from fastgd.fitting.task import Run, SavedRun
 from fastgd.linalg.bordered import Bordered, BorderedFactor, Complement
 from fastgd.linalg.cholesky import Factor
 from fastgd.objective.collinear import Redundant
@@ -58,10 +58,10 @@ PARTS = (
     *(Factor, RefinedFactor, Bordered, BorderedFactor, Complement, Redundant, Exclusive),
     *(RowValues, VectorRowValues, Blocks, Measured, Moments, Freedom),
     *(Bound, Check, History, Plan, Result, StopReason),
-    *(Run, KeptRun, PlanRecord, LoopState, RateTuning, StepTuning),
+    *(Run, SavedRun, PlanRecord, LoopState, RateTuning, StepTuning),
 )
 REGISTERED = Registry(
     {one.__name__: one for one in (*PARTS, *MEMORIES)},
-    # The solver takes the state up again; how chunks are taken is no part of a fit.
+    # The solver is set where the state is restored; how chunks are taken is no part of a fit.
     {SubspaceState: {"solver"}, RunRecord: {"stream"}},
 )

@@ -1,4 +1,4 @@
-"""What a fit is asked for, and what is kept of its runs."""
+"""What a fit is asked for, and what is stored of its runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Task:
     data : str or None
         A hash of X, where one may.
     checkpoint : Checkpoint or None
-        Where runs are kept, and taken up from.
+        Where runs are saved, and restored from.
     keep : float
         What earlier chunks still count as in a stream that forgets.
     in_place : bool
@@ -101,7 +101,7 @@ class Run:
 
 
 @dataclass
-class KeptRun:
+class SavedRun:
     """One target's run that is under way.
 
     Attributes

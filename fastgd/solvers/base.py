@@ -1,11 +1,11 @@
 """The contract of all solvers: how a state moves by one iteration, and what is known of it.
 
 An iteration of a full-batch solver is one step, that of a stochastic one an epoch.  What a run
-depends on is in a `State`, which can be pickled and continued: k iterations and then m more are
+depends on is in a `State`, which can be pickled and resumed: k iterations and then m more are
 k + m iterations, bit for bit.  Beside what it was made from a solver keeps what follows from a
 state, such as rates or matrices, and what it has counted or proved in a run.  What of this would
-take passes, have rounding of its own or be missed is in its `workspace`, with which a run is taken
-up between two iterations as if nothing had been (`restore`).
+take passes, have rounding of its own or be missed is in its `workspace`, with which a run is
+restored between two iterations as if nothing had been.
 """
 
 from collections.abc import Callable

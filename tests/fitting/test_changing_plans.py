@@ -15,7 +15,7 @@ from fastgd.fitting.default_rules import rules_of_rivals
 from fastgd.fitting.history import History
 from fastgd.fitting.leaving_rules import Overdue, Slow
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, Settings, make_plan
-from fastgd.fitting.replan import continued, forecast_of_plan, is_again, next_plan
+from fastgd.fitting.replan import forecast_of_plan, is_again, joined, next_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.objective.cost_model import visit_cost
@@ -329,7 +329,7 @@ def test_the_best_point_and_the_best_proof_are_kept(first):
                 None,
             )
         )
-    found = continued(*results)
+    found = joined(*results)
     assert found.objective == 1.0
     assert found.bound.value == pytest.approx(0.01)
     assert found.suboptimality == pytest.approx(0.01 / 0.99)

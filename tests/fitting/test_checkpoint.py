@@ -1,4 +1,4 @@
-"""Fits that are killed, and taken up with the same bits."""
+"""Fits that are killed, and restored with the same bits."""
 
 import errno
 import io
@@ -67,7 +67,7 @@ def written(monkeypatch, tmp_path):
     return copies
 
 
-def check_taken_up(model, written, path, X, y, each=3, **fit):
+def check_restored(model, written, path, X, y, each=3, **fit):
     """A fit that keeps checkpoints, and those that begin at some of them, are the fit without."""
 
     def made(**more):
@@ -102,15 +102,15 @@ CASES = {
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", CASES)
-def test_a_fit_is_taken_up_with_the_same_bits(name, written, tmp_path):
+def test_a_fit_is_restored_with_the_same_bits(name, written, tmp_path):
     parameters, y = CASES[name]
-    check_taken_up(GDClassifier(**parameters), written, tmp_path / "fit", X, y)
+    check_restored(GDClassifier(**parameters), written, tmp_path / "fit", X, y)
 
 
 def test_more_columns_than_rows(written, tmp_path):
     """Plans look at rows that are few as nowhere else: no checkpoint could be written."""
     wide = np.random.default_rng(3).standard_normal((30, 40))
-    check_taken_up(GDClassifier(alpha=1e-2), written, tmp_path / "fit", wide, wide[:, 0] > 0.0)
+    check_restored(GDClassifier(alpha=1e-2), written, tmp_path / "fit", wide, wide[:, 0] > 0.0)
 
 
 def test_a_batch_that_grows_among_past_gradients(written, tmp_path):
@@ -118,7 +118,7 @@ def test_a_batch_that_grows_among_past_gradients(written, tmp_path):
     rows = sp.random_array((200, 90), density=0.05, rng=np.random.default_rng(1), format="csr")
     y = rows @ np.random.default_rng(2).standard_normal(90) > 0.0
     model = GDClassifier(solver="newton", batch_size="growing", alpha=0.1, warm_start=True)
-    whole = check_taken_up(model, written, tmp_path / "fit", rows, y)
+    whole = check_restored(model, written, tmp_path / "fit", rows, y)
     (state,) = pickle.loads(pickle.dumps(whole))._states
     assert isinstance(state.memory.inner.memory, SubspaceMemory)
     assert "solver" not in vars(state.memory.inner)
@@ -133,17 +133,17 @@ def test_weights_offsets_and_starts(written, tmp_path):
         "y_val": Z[:30],
     }
     model = GDRegressor("huber", solver="lbfgs", tol=1e-10)
-    check_taken_up(model, written, tmp_path / "fit", sp.csr_array(X), Z, **given)
+    check_restored(model, written, tmp_path / "fit", sp.csr_array(X), Z, **given)
 
 
 def test_a_plan_that_is_left(monkeypatch, written, tmp_path):
-    """A checkpoint is taken up between two iterations of a plan, and after it was left."""
+    """A run is restored between two iterations of a plan, and after it was left."""
     told = classmethod(lambda cls, F, tol, cutoff=np.inf: Forecast(1.0, "said to be quick"))
     monkeypatch.setattr(Sdca, "forecast", told)
     raw = np.exp(3.0 * np.random.default_rng(0).normal(size=(30, 35)))
     y = np.log(raw).sum(axis=1) > 0.0
     model = GDClassifier("hinge", alpha=1e-6, random_state=0)
-    whole = check_taken_up(model, written, tmp_path / "fit", raw, y, each=6)
+    whole = check_restored(model, written, tmp_path / "fit", raw, y, each=6)
     assert "sdca brought no more" in str(whole.plan_)
 
 
@@ -152,7 +152,7 @@ def test_a_batch_that_grows(monkeypatch, written, tmp_path):
     rows = np.random.default_rng(1).standard_normal((900, 3))
     y = rows[:, 0] + np.random.default_rng(2).logistic(size=900) > 0.0
     model = GDClassifier(solver="newton", batch_size="growing", tol=1e-10)
-    whole = check_taken_up(model, written, tmp_path / "fit", rows, y, each=4)
+    whole = check_restored(model, written, tmp_path / "fit", rows, y, each=4)
     assert np.unique(whole.history_["batch"]).size > 1
 
 
@@ -161,7 +161,7 @@ def test_columns_by_need(monkeypatch, written, tmp_path):
     monkeypatch.setattr("fastgd.solvers.interior_point.column_generation.MIN_COLUMNS", 5)
     wide = np.random.default_rng(1).standard_normal((25, 60))
     model = GDRegressor("quantile", penalty="l1", alpha=0.05, tol=1e-9)
-    check_taken_up(model, written, tmp_path / "fit", wide, wide[:, :8].sum(axis=1), each=6)
+    check_restored(model, written, tmp_path / "fit", wide, wide[:, :8].sum(axis=1), each=6)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_targets_on_threads(monkeypatch, written, tmp_path):
     model = GDClassifier("squared_hinge", max_iter=6, n_jobs=2, tol=1e-12, solver="lbfgs")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        check_taken_up(model, written, tmp_path / "fit", X, Y3, each=5)
+        check_restored(model, written, tmp_path / "fit", X, Y3, each=5)
 
 
 SLOW = {"solver": "saga", "random_state": 0, "tol": None, "max_iter": 20, "checkpoint_every": 0.0}

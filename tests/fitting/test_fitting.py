@@ -13,7 +13,7 @@ from fastgd.fitting import default_rules
 from fastgd.fitting import runs as fitting
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Settings
-from fastgd.fitting.replan import continued, remaining
+from fastgd.fitting.replan import joined, remaining
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.task import Task
@@ -103,7 +103,7 @@ def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
     after = Result(
         np.ones(1), 1.1, Bound(0.11, "proof"), 0.11 / 0.99, StopReason.CONVERGED, histories[1], None
     )
-    found = continued(before, after)
+    found = joined(before, after)
     assert found.point is before.point
     assert found.bound.value == pytest.approx(0.01)
     assert found.suboptimality == pytest.approx(0.01 / 0.99)

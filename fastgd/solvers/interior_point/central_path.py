@@ -235,7 +235,7 @@ class CentralPath(Solver):
         F, memory = self.objective, state.memory
         coef = np.ascontiguousarray(F.split(state.point)[0])
         products = self.linear_map.matvec(coef) if coef.any() else np.zeros(F.n_samples)
-        if not self._continues(state, products):
+        if not self._may_resume(state, products):
             state.forget()
             memory = state.memory
             memory.products = products
@@ -302,7 +302,7 @@ class CentralPath(Solver):
             self._system = RowSystem(self._matrix(), self.objective.fit_intercept)
             self._system.take_metric(workspace["metric"])
 
-    def _continues(self, state, products):
+    def _may_resume(self, state, products):
         """Whether the dual variables of an earlier run are of these rows and this objective."""
         memory = state.memory
         if np.shape(memory.duals) != self.shape:

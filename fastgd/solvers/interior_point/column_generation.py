@@ -133,7 +133,7 @@ class ColumnGeneration(CentralPath):
         """Go on with the columns of the earlier run, else with those that matter most at its
         point.
         """
-        if not self._stage_continues(state.memory):
+        if not self._resumes_stage(state.memory):
             state.forget()
             d = self.objective.n_features
             gradient = np.abs(self.objective.loss_and_gradient(state.point)[1][:d])
@@ -203,9 +203,9 @@ class ColumnGeneration(CentralPath):
         state.memory.columns = columns
         state.memory.inner = self._solver.start(state.point[np.append(columns, self._free)])
 
-    def _stage_continues(self, memory):
-        """Whether the stage of an earlier run goes on; not where its dual variables are of other
-        data.
+    def _resumes_stage(self, memory):
+        """Resume the stage of an earlier run; whether that was possible: not where its dual
+        variables are of other data.
         """
         if memory.columns is None:
             return False

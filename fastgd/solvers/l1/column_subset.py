@@ -180,7 +180,7 @@ class ColumnSubset:
         these and of ones, 0.
 
         Columns stay where they are once they were chosen; others are sorted behind them, in one
-        reading of the rows.  That is not counted: a run that is taken up does it once more.
+        reading of the rows.  That is not counted: a run that is restored does it once more.
         """
         kept = self._sorted
         if kept is None:

@@ -229,7 +229,7 @@ def newton_step(columns, coef, gradient, rows, model):
     else:
         rows.evaluate(linear_map)
         return StepTaken(coef, rows, 0.0, converged, time=time)
-    if share < 1.0:  # the products that a run continued from here would find
+    if share < 1.0:  # the products that a run resumed from here would find
         found.products = columns.products(trial)
         found.evaluate(linear_map)
     found.centre(linear_map)

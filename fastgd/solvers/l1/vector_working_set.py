@@ -508,7 +508,7 @@ class MovedColumns:
                 break
         else:
             return None, 0.0
-        if share < 1.0:  # the products that a run continued from here would find
+        if share < 1.0:  # the products that a run resumed from here would find
             found.products = self.products(there)
             found.evaluate(vector_map)
         if close:

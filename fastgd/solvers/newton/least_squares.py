@@ -91,7 +91,7 @@ class LeastSquares(Newton):
     def resume(self, state):
         """Value, gradient and curvature at a point; those of an extrapolated point hold where the
         value at its anchor is what it was: that rows and alpha are the same is for who goes on with
-        a state to see (`fastgd.fitting.continuation.ready_state`).
+        a state to see (`fastgd.fitting.resumed_state`).
         """
         memory, before = state.memory, state.memory.anchor_value
         new = state.value is None and memory.factor is None

@@ -181,7 +181,7 @@ class AutomaticRates(Stochastic):
         self.longest = np.inf  # that of the tuning, where these rows were measured
 
     def resume(self, state):
-        """Measure the data once; a continued run keeps what the first one measured."""
+        """Measure the data once; a resumed run keeps what the first one measured."""
         memory = state.memory
         tuning = memory.tuning
         if tuning is None or (tuning.passing and not self._tells_little()):

@@ -127,7 +127,7 @@ def test_the_plan_takes_it_from_blocks_only():
     assert "straight pieces" in RowGeneration.refusal(smooth)
 
 
-def test_a_run_that_is_taken_up_draws_the_same_rows(monkeypatch):
+def test_a_run_that_is_restored_draws_the_same_rows(monkeypatch):
     monkeypatch.setattr(row_generation, "largest_share", lambda F: 0.1)
     once, again = (RowGeneration(objective(), 1e-9) for _ in range(2))
     state = once.start(np.zeros(5))

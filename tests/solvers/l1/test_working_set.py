@@ -665,7 +665,7 @@ def test_dual_ascent_goes_first_where_more_coefficients_than_rows_are_likely(sto
     assert list(chosen.values()) == [Sdca, WorkingSet, WorkingSet]
 
 
-def test_what_steps_take_beside_passes_is_counted_and_taken_up():
+def test_what_steps_take_beside_passes_is_counted_and_restored():
     F = problem(Huber(0.7))
     solver = WorkingSet(F)
     state = solver.start(F.start())

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastgd.fitting.continuation import _arrays
+from fastgd.fitting.resumed_state import _arrays
 from fastgd.penalties.separable import L1, L2
 from fastgd.penalties.weighted import weighted
 

@@ -1,4 +1,4 @@
-"""Which earlier state a run may go on from, and where it begins else."""
+"""Which earlier state a run resumes, and where it begins else."""
 
 import hashlib
 
@@ -12,10 +12,10 @@ from fastgd.solvers.base import RunRecord
 from fastgd.solvers.rule_memory import ScheduledMemory
 
 
-def ready_state(
+def resume_or_start(
     solver, plan, objective, start, state, seed, null_intercept, problem=None, other_rows=False
 ):
-    """State to iteration: the earlier one where it continues the same run, else a new one.
+    """State to iteration: the earlier one where the run resumes it, else a new one.
 
     With `other_rows` they are those of another chunk, over which some memories go on; not those of
     a run whose model is an earlier one.
@@ -35,8 +35,8 @@ def ready_state(
         # What a solver of all rows remembers (values, derivatives, momentum) holds for one
         # objective only; value and gradient at the same point tell whether this is the one, to the
         # last bit. The value alone did not: with all coefficients 0 it is the same whatever X is.
-        goes_on = other_rows and solver.outlives_rows
-        if not solver.free_answers or goes_on or _are_of(known, state):
+        outlives = other_rows and solver.outlives_rows
+        if not solver.free_answers or outlives or _are_of(known, state):
             state.run.problem = problem or state.run.problem
             return state
     begun = solver.start(_first_point(objective, solver, start, null_intercept))
