@@ -8,8 +8,7 @@ at a clock.
 import difflib
 import html
 import numbers
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -221,13 +220,13 @@ def make_plan(settings, objective, streaming=False, fresh=True):
             else batch
         )
         reasons.append(f"batch_size={_shown(given)} is all {n:,} rows")
-    chosen = Choice(solver, batch, rate)
+    plan = None
     if solver == "auto":
-        chosen = _choose(objective, batch, rate, streaming, fresh, settings)
-        solver, batch, rate = chosen[:3]
-        reasons += chosen.reasons
+        plan = _choose(objective, batch, rate, streaming, fresh, settings)
+        solver, batch, rate = plan.solver, plan.batch_size, plan.learning_rate
+        reasons += plan.reasons
         if batch == "chunk":
-            return Plan(solver, batch, rate, tuple(reasons), Laplace.form), None
+            return replace(plan, reasons=tuple(reasons)), None
     if (
         settings.average
         and rate in ("auto", "line_search")
@@ -235,7 +234,10 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     ):
         reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     if isinstance(solver, str) and solver in batch_sizes():
-        return _plan_of_named_solver(chosen, _shown(given), objective, settings.tol, reasons), None
+        if plan is None or not plan.method:
+            named = Plan(solver, batch, rate)
+            plan = _with_solver_of_name(named, _shown(given), objective, settings.tol)
+        return replace(plan, reasons=tuple(reasons)), None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
@@ -247,21 +249,10 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     return Plan(rule.name, batch, rate, tuple(reasons)), rule
 
 
-class Choice(NamedTuple):
-    """Name of a solver, batch and rate, and why; where forecasts decided, the class and all of
-    them.
-    """
-
-    name: Any
-    batch: int | str
-    rate: str
-    reasons: tuple[str, ...] = ()
-    solver: Any = None
-    forecasts: tuple[tuple[str, float], ...] = ()
-
-
 def _choose(F, batch, rate, streaming, fresh, settings):
-    """The `Choice` where the solver is left open."""
+    """The plan where the solver is left open; `make_plan` decides on what is "auto" in it still,
+    and on the form of a solver with steps of its own that was not chosen by forecasts.
+    """
     if F.loss.online:
         return _online(batch, rate)
     if streaming or rate in ("pa1", "pa2"):
@@ -269,47 +260,47 @@ def _choose(F, batch, rate, streaming, fresh, settings):
     if batch == "growing":
         best = cheapest(F, settings.tol)[0]
         name = best.name if "growing" in best.batch_sizes else "lbfgs"
-        return Choice(name, batch, rate, ("batch_size='growing' was given",))
+        return Plan(name, batch, rate, ("batch_size='growing' was given",))
     asked = _full_batch(F, batch, rate, settings) or _as_given(batch, rate, settings)
     return asked or _by_forecasts(F, batch, settings)
 
 
 def _online(batch, rate):
-    """The `Choice` for the perceptron."""
+    """The plan for the perceptron."""
     why = "the perceptron is an online rule: one row at a time, until an epoch brings no mistake"
     rate = "constant" if rate == "auto" else rate
-    return Choice("gd", 1 if batch == "auto" else batch, rate, (why,))
+    return Plan("gd", 1 if batch == "auto" else batch, rate, (why,))
 
 
 def _row_by_row(F, batch, rate, streaming, fresh):
-    """The `Choice` for rows that come in chunks, and for one-row steps."""
+    """The plan for rows that come in chunks, and for one-row steps."""
     why = "rows come in chunks" if streaming else f"{rate} is a one-row step"
     if rate == "auto" and fresh and batch == "auto" and Laplace.suits(F):
         worth = (
             "with this link each chunk is worth a few Newton steps, beside the curvature of those "
             "before"
         )
-        return Choice("newton", "chunk", "auto", (why, worth))
+        return Plan("newton", "chunk", "auto", (why, worth), Laplace.form)
     if rate == "auto" and fresh and batch in ("auto", 1):
         return _one_look(F, why)
     # Adagrad's first steps are as long as its last: after a fit, 60 more rows took accuracy from
     # 0.95 to 0.80.
     rule = "adagrad" if rate == "auto" and fresh else "gd"
-    return Choice(rule, 1 if batch == "auto" and rate != "line_search" else batch, rate, (why,))
+    return Plan(rule, 1 if batch == "auto" and rate != "line_search" else batch, rate, (why,))
 
 
 def _full_batch(F, batch, rate, settings):
-    """The `Choice` of all rows per update where no solver takes the kinks; else None."""
+    """The plan of all rows per update where no solver takes the kinks; else None."""
     joined = batch == "auto" and rate == "auto" and not F.penalty.single
     if not (batch == "full" or joined) or F.loss_smooth or _interior_point(F):
         return None
     given = f"batch_size={_shown(settings.batch_size)} was given"
     why = "the penalty needs all rows per update" if joined else given
-    return Choice("nesterov", "full", rate, (why,))
+    return Plan("nesterov", "full", rate, (why,))
 
 
 def _as_given(batch, rate, settings):
-    """The `Choice` for an explicit schedule or batch size; else None.
+    """The plan for an explicit schedule or batch size; else None.
 
     Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a batch
     is given.
@@ -321,15 +312,15 @@ def _as_given(batch, rate, settings):
     )
     why = (f"{given} was given",)
     if batch == "full" or (batch == "auto" and rate == "line_search"):
-        return Choice("nesterov", "full", rate, why)
-    return Choice("gd", 1 if batch == "auto" else batch, rate, why)
+        return Plan("nesterov", "full", rate, why)
+    return Plan("gd", 1 if batch == "auto" else batch, rate, why)
 
 
 def _by_forecasts(F, batch, settings):
-    """The `Choice` of the cheapest of all solvers."""
+    """The plan of the cheapest of all solvers."""
     chosen, forecast, forecasts = compared(F, settings.tol, batch)
-    why = forecast.reason or "nothing else takes this loss with sums over the rows alone"
-    reasons = [f"{_size(F)}: {why}"]
+    first = forecast.reason or "nothing else takes this loss with sums over the rows alone"
+    reasons = [f"{_size(F)}: {first}"]
     if reading_share(F) > 0.0:
         what = "round" if F.rows.location == "elsewhere" else "reading"
         reasons.append(
@@ -344,8 +335,10 @@ def _by_forecasts(F, batch, settings):
             "instead"
         )
         return _one_look(F, *reasons, early)
-    name = chosen.rule_name or chosen.name
-    return Choice(name, rows, "auto", tuple(reasons), chosen, forecasts)
+    why = tuple(reasons)
+    if chosen.rule_name:
+        return Plan(chosen.rule_name, rows, "auto", why)
+    return Plan(chosen.name, rows, "auto", why, chosen.form, forecasts, chosen.__name__)
 
 
 def _size(F):
@@ -370,7 +363,7 @@ def _interior_point(F):
 
 
 def _one_look(F, *reasons):
-    """The `Choice` where for these `reasons` each row is seen once or a few times: a rate for each
+    """The plan where for these `reasons` each row is seen once or a few times: a rate for each
     column, or one that falls.
 
     Mean accuracy on the next of 12 chunks of 1,000 rows, rates that fall as 1 / (alpha t) less
@@ -399,11 +392,11 @@ def _one_look(F, *reasons):
                 f"the penalty is strong, {share:.1g} of the rows' mean square, so rates fall as 1 "
                 "/ (alpha t)"
             )
-            return Choice("gd", 1, "optimal", (*reasons, strong))
+            return Plan("gd", 1, "optimal", (*reasons, strong))
     if has_mean(F.loss) and F.loss.curvature_bound == np.inf:
         long = "steps are as long as the curvature about the null model allows"
-        return Choice("gd", 1, "auto", (*reasons, long))
-    return Choice("adagrad", 1, "auto", (*reasons, "each column finds its own rate"))
+        return Plan("gd", 1, "auto", (*reasons, long))
+    return Plan("adagrad", 1, "auto", (*reasons, "each column finds its own rate"))
 
 
 def _too_few(F, solver, most_iterations):
@@ -430,24 +423,25 @@ def _too_few(F, solver, most_iterations):
     )
 
 
-def _plan_of_named_solver(chosen, given, F, tol, reasons):
-    """Plan for a solver that finds its own steps; `given` is the batch size in the user's words."""
-    name, batch, rate, _, solver, forecasts = chosen
+def _with_solver_of_name(plan, given, F, tol):
+    """The plan with the one of the solvers of its name, which find their own steps, that takes the
+    objective; `given` is the batch size in the user's words.
+    """
+    name, batch, rate = plan.solver, plan.batch_size, plan.learning_rate
     allowed = batch_sizes()[name]
     legal = batch in ("auto", *allowed) or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
         raise ValueError(f"solver={name!r} does not go with batch_size={given}; legal: {_legal()}")
     if batch == "growing" and Growing.refusal(F):
         raise ValueError(f"solver={name!r} {Growing.refusal(F)}")
-    solver = solver or of_name(name, F, tol)
+    solver = of_name(name, F, tol)
     if batch == "auto":
         batch = _rows_for(solver, F, batch)
     if rate != "auto":
         raise ValueError(
             f"solver={name!r} finds its own steps: learning_rate must be 'auto', got {rate!r}"
         )
-    method = solver.__name__
-    return Plan(name, batch, rate, tuple(reasons), solver.form, forecasts, method)
+    return replace(plan, batch_size=batch, form=solver.form, method=solver.__name__)
 
 
 def _all_rows_suit(rate, smooth, streaming):
