@@ -8,7 +8,7 @@ until a stopping rule holds:
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,21 +29,19 @@ from fastgd.solvers.base import Progress, State
 
 @dataclass
 @shaped(start_point="u")
-class LoopState:
-    """A run between two of its iterations: all that the rest of it follows from.
+class LoopRecord:
+    """What a loop itself knows of its run.
 
     Attributes
     ----------
-    state : State
-    workspace : dict
-        What the solver holds beside it.
-    iteration : int
-        Iterations of this run so far.
-    seconds : float
-        How long it has taken.
-    start_point : ndarray
     passes_before : float
         The objective's passes that are not of this run.
+    start_point : ndarray, (size,), or None
+        None before the run.
+    iteration : int
+        Iterations of this run that are over.
+    seconds : float
+        How long they took: of a run that is saved.
     history : History
     best, best_scored, last : Check or None
         The lowest, the one of the best score, and the last one.
@@ -51,24 +49,40 @@ class LoopState:
         Place of the best score in the history.
     progress : Progress
         At the last check.
+    """
+
+    passes_before: float
+    start_point: Any = None
+    iteration: int = 0
+    seconds: float = 0.0
+    history: History = field(default_factory=History)
+    best: Check | None = None
+    best_scored: Check | None = None
+    last: Check | None = None
+    scored_at: int = 0
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass
+class LoopState:
+    """A run between two of its iterations, all that the rest of it follows from, by who knows it.
+
+    Attributes
+    ----------
+    state : State
+    workspace : dict
+        What the solver holds beside it.
+    record : LoopRecord
+        What the loop knows.
     certifier : dict
-        What it knows.
+        What the certifier knows.
     objective : Measured
         What the objective knows.
     """
 
     state: State
     workspace: dict[str, Any]
-    iteration: int
-    seconds: float
-    start_point: np.ndarray
-    passes_before: float
-    history: History
-    best: Check | None
-    best_scored: Check | None
-    last: Check | None
-    scored_at: int
-    progress: Progress
+    record: LoopRecord
     certifier: dict[str, Any]
     objective: Any
 
@@ -131,7 +145,7 @@ class Outlook:
 
 
 class Loop:
-    """One run of a solver, which `run` begins, or `restore` knows and `take_up` goes on with.
+    """One run of a solver, which `run` begins, or `restore` knows and `run_restored` goes on with.
 
     Parameters
     ----------
@@ -167,7 +181,7 @@ class Loop:
         saver=None,
     ):
         F = self.objective = solver.objective
-        self.passes_before = F.passes if passes_before is None else passes_before
+        self.record = LoopRecord(F.passes if passes_before is None else passes_before)
         self.solver = solver
         self.max_iter = max_iter
         self.tol = tol or None
@@ -180,11 +194,6 @@ class Loop:
         self.certifier = certifier or Certifier(F, self.tol, **traits)
         proved = self.tol is not None and not solver.ends_itself
         self.needs = Needs.of([Tolerance(self.tol), *rules] if proved else list(rules))
-        self.history, self.progress = History(), Progress()
-        self.last: Check | None = None
-        self.best: Any = None  # a Check, the lowest one
-        self.best_scored: Check | None = None
-        self.scored_at = 0  # place in the history
         self.outlook = Outlook()
         self._clock = time.perf_counter()
 
@@ -197,12 +206,17 @@ class Loop:
             Where an explicit schedule makes the objective explode.
         """
         self._begin()
-        self.history.before = state.iteration
-        self.best = self._remembered(state)
+        self.record.history.before = state.iteration
+        self.record.best = self._remembered(state)
         first = state.point.copy() if self.solver.writes_points else state.point
-        return self._run(state, first, 0)
+        self.record.start_point = first
+        return self._run(state)
 
-    def restore(self, underway):
+    def run_restored(self, saved):
+        """`run`, from its middle on: that of a `LoopState` that is restored."""
+        return self._run(saved.state)
+
+    def restore(self, saved):
         """Be in the middle of a run: a new solver, objective and certifier, of the same, become as
         those were.
 
@@ -211,71 +225,53 @@ class Loop:
         WrongArray
             Where arrays are not what they are in such a run.
         """
-        one = underway
-        rest = replace(
-            one, state=None, workspace={}, certifier={}, objective=None
-        )  # say so themselves
-        check_arrays(rest, self.objective.lengths())
+        check_arrays(saved.record, self.objective.lengths())
         self._begin()
-        self._clock -= one.seconds
-        self.passes_before = one.passes_before
-        self.history, self.progress = one.history, one.progress
-        self.best, self.best_scored, self.last = one.best, one.best_scored, one.last
-        self.scored_at = one.scored_at
-        self.solver.restore(one.state, one.workspace)
-        self.certifier.restore(one.certifier)
-        self.objective.restore(one.objective)
+        self._clock -= saved.record.seconds
+        self.record = saved.record
+        self.solver.restore(saved.state, saved.workspace)
+        self.certifier.restore(saved.certifier)
+        self.objective.restore(saved.objective)
 
-    def take_up(self, underway):
-        """`run`, from its middle on, which is known (`restore`)."""
-        return self._run(underway.state, underway.start_point, underway.iteration)
-
-    def _run(self, state, start_point, done):
-        try:
-            reason = self._iterate(state, start_point, done)
-            if reason in ending.ENDS and divergence.still_grows(self.solver, self.history):
-                value = self.history["objective"][-1]
-                self._diverged(state, value, start_point, " and still grows")
-            return self._result(state, reason, start_point)
-        except KeyboardInterrupt:
-            if self.last is None:
-                self.last = self._seen_so_far(state)
-            if self.last is None:
-                raise
-            return self._result(None, StopReason.INTERRUPTED, start_point)
-
-    def _underway(self, state, start_point, iteration):
+    def _saved(self, state):
         """The run as it is between two iterations."""
+        self.record.seconds = time.perf_counter() - self._clock
         return LoopState(
-            state=state,
-            workspace=self.solver.workspace(state),
-            iteration=iteration,
-            seconds=time.perf_counter() - self._clock,
-            start_point=start_point,
-            passes_before=self.passes_before,
-            history=self.history,
-            best=self.best,
-            best_scored=self.best_scored,
-            last=self.last,
-            scored_at=self.scored_at,
-            progress=self.progress,
-            certifier=self.certifier.snapshot(),
-            objective=self.objective.snapshot(),
+            state,
+            self.solver.workspace(state),
+            self.record,
+            self.certifier.snapshot(),
+            self.objective.snapshot(),
         )
+
+    def _run(self, state):
+        try:
+            reason = self._iterate(state)
+            history = self.record.history
+            if reason in ending.ENDS and divergence.still_grows(self.solver, history):
+                self._diverged(state, history["objective"][-1], " and still grows")
+            return self._result(state, reason)
+        except KeyboardInterrupt:
+            if self.record.last is None:
+                self.record.last = self._seen_so_far(state)
+            if self.record.last is None:
+                raise
+            return self._result(None, StopReason.INTERRUPTED)
 
     def _begin(self):
         self._clock = time.perf_counter()
         self.certifier.begin()
 
-    def _iterate(self, state, start_point, done):
-        """Iterations and checks after so many, until one of them is the last: the reason."""
+    def _iterate(self, state):
+        """Iterations and checks, until one of them is the last: the reason."""
 
         def model():
             return self.objective.model(self.solver.answer(state))
 
-        for iteration in range(done + 1, self.max_iter + 1):
+        for iteration in range(self.record.iteration + 1, self.max_iter + 1):
+            self.record.iteration = iteration - 1
             if self.saver is not None and self.saver.due():
-                self.saver.save(self._underway(state, start_point, iteration - 1))
+                self.saver.save(self._saved(state))
             self.watch.iteration_begins(model)
             # What overflows is a value that the checks look at: a warning of NumPy's would be an
             # error before they can tell what it means where a user makes errors of warnings.
@@ -294,20 +290,20 @@ class Loop:
             elif not final and self._note_if_open(state, progress):
                 continue
             elif final or self._due(state, progress):
-                found = self._check(state, start_point)
+                found = self._check(state)
                 if found is not None:
                     return found
                 if asked:
                     return asked if isinstance(asked, StopReason) else StopReason.CALLBACK
             elif not np.isfinite(state.point).all():
-                self._diverged(state, np.nan, start_point)
+                self._diverged(state, np.nan)
         return StopReason.MAX_ITER
 
     def _seen_so_far(self, state):
         """The model where checks so far did without the point: evaluated, wherever the iteration
         was when the fit was interrupted.
         """
-        if not len(self.history):
+        if not len(self.record.history):
             return None
         with np.errstate(all="ignore"):
             check = self.certifier.evaluated(self.solver.answer(state))
@@ -349,7 +345,8 @@ class Loop:
         """
         if progress.value is None or self.needs.points or self.score is not None:
             return False
-        if len(self.history) and any(rule.check(self.history) for rule in self.needs.rules):
+        history = self.record.history
+        if len(history) and any(rule.check(history) for rule in self.needs.rules):
             return False
         gap = self._near(progress)
         if self.tol is not None and (gap <= self.tol or progress.done):
@@ -357,25 +354,26 @@ class Loop:
         self._note(state, progress.value, NO_BOUND, gap, np.nan)
         return True
 
-    def _check(self, state, start_point):
+    def _check(self, state):
         """One check: evaluate the answer, judge it, note it, ask the rules."""
         F = self.objective
         with np.errstate(all="ignore"):
             found = self.solver.evaluate(state)
             value = found.smooth_value + F.rest_value(found.point)
-        if divergence.exploded(self.solver, value, start_point):
+        if divergence.exploded(self.solver, value, self.record.start_point):
             self._note(state, value, NO_BOUND, np.inf, np.nan)
-            self._diverged(state, value, start_point)
-            late = (rule.check(self.history) for rule in self.needs.rules if rule.deadline < np.inf)
+            self._diverged(state, value)
+            rules, history = self.needs.rules, self.record.history
+            late = (rule.check(history) for rule in rules if rule.deadline < np.inf)
             return next((reason for reason in late if reason is not None), None)
         check_mean(F, found.point, value, F.null_value)
         loss = value - F.penalty_value(found.point) if self.needs.loss else np.nan
-        self.progress = self.solver.progress(state)
+        self.record.progress = self.solver.progress(state)
         check = self.certifier.check(
-            found.point, found.smooth_value, found.gradient, self.progress.doubt
+            found.point, found.smooth_value, found.gradient, self.record.progress.doubt
         )
         del found  # a proof has arrays of that length of its own
-        check = self.certifier.judge(check, self.progress, self._spent)
+        check = self.certifier.judge(check, self.record.progress, self._spent)
         check.score = self.score(check.point) if self.score is not None else np.nan
         self._note(state, check.objective, check.bound, check.suboptimality, check.score, loss)
         self._keep(state, check)
@@ -383,40 +381,42 @@ class Loop:
 
     def _keep(self, state, check):
         """Keep the check where it is the last, the lowest or the one of the best score."""
-        self.last = check
+        record = self.record
+        record.last = check
         # A check that is only due because this part of a run ends must not decide what the whole
         # run answers.
-        if self._regular(state) and (self.best is None or check.objective < self.best.objective):
-            self.best = check
+        lowest = record.best is None or check.objective < record.best.objective
+        if self._regular(state) and lowest:
+            record.best = check
             state.run.best = check.objective, check.point
         # Without held-out rows, where no score is a number, there is none to keep.
-        best = self.best_scored
+        best = record.best_scored
         if not np.isnan(check.score) and (best is None or check.score > best.score):
-            self.best_scored, self.scored_at = check, len(self.history) - 1
+            record.best_scored, record.scored_at = check, len(record.history) - 1
 
     def _asked_of(self, check):
         """The reason for which a rule ends the run, or None."""
         for rule in self.needs.rules:
-            reason = rule.check(self.history)
+            reason = rule.check(self.record.history)
             if reason is not None and rule.extrapolates and self.solver.chooses_steps:
                 reason = self._settled(check, rule)
             if reason is not None:
                 self.outlook.handed_over = rule.hands_over
-                self.outlook.to_go = rule.to_go(self.history) if rule.hands_over else None
+                self.outlook.to_go = rule.to_go(self.record.history) if rule.hands_over else None
                 return reason
         return None
 
     def _settled(self, check, rule):
         """The reason where falls say that the run may end: a proof, an estimate, or None."""
-        self.certifier.settle(check, self.progress, self._spent)
+        self.certifier.settle(check, self.record.progress, self._spent)
         self._amend(check)
         if check.suboptimality <= self.tol:
             return StopReason.CONVERGED
         if check.suboptimality < 1.0:
             return None
-        fallen, best = rule.estimate(self.history), np.inf
-        if self.best is not None:
-            best = self.best.objective
+        fallen, best = rule.estimate(self.record.history), np.inf
+        if self.record.best is not None:
+            best = self.record.best.objective
         estimate = self.certifier.estimated(check, fallen, self._spent, best)
         if not estimate.ends:
             return None
@@ -429,16 +429,16 @@ class Loop:
         proved = self.tol is not None and not self.solver.ends_itself
         if proved and is_rounding(check.bound, check.doubt + self._beyond_proof(check)):
             return StopReason.PLATEAU
-        if self.tol is not None and self.progress.done:
+        if self.tol is not None and self.record.progress.done:
             if self.solver.chooses_steps and not provable(self.objective):
-                values = self.history["objective"]
+                values = self.record.history["objective"]
                 values = [values[0]] * (5 - len(values)) + values[-5:]  # sooner: it stood still
                 fallen = extrapolated_fall(*values[::2])
-                gap = self.certifier.gap_at_rest(check, self.progress, fallen)
+                gap = self.certifier.gap_at_rest(check, self.record.progress, fallen)
                 self.outlook.likely = check.objective - gap
             return StopReason.PLATEAU
         # Others depend on where a run was cut: k iterations and m more would not be k + m.
-        if self._regular(state) and self.progress.on_all_rows:
+        if self._regular(state) and self.record.progress.on_all_rows:
             self._stay_below_null(state, check)
         return None
 
@@ -446,7 +446,7 @@ class Loop:
         """What the solver's own bound lacks for rounding, where tol asks for less than that: then
         what follows hardly proves it.
         """
-        rounded = self.progress.rounded
+        rounded = self.record.progress.rounded
         return rounded if self.certifier.target_gap(check) < rounded < np.inf else 0.0
 
     def _stay_below_null(self, state, check):
@@ -464,16 +464,17 @@ class Loop:
 
     @property
     def _spent(self):
-        return self.objective.passes - self.passes_before
+        return self.objective.passes - self.record.passes_before
 
-    def _diverged(self, state, value, start_point, more=""):
+    def _diverged(self, state, value, more=""):
         """Retreat where the solver chooses its steps, else raise; its best point counts, however
         bad the last one.
         """
         F = self.objective
         if self.solver.chooses_steps:
-            good = self.best is not None and self.best.objective <= divergence.reference(F)
-            safe_point = self.best.point if good else start_point
+            best, safe_point = self.record.best, self.record.start_point
+            if best is not None and best.objective <= divergence.reference(F):
+                safe_point = best.point
             if self.solver.retreat(state, safe_point) or np.isfinite(value):
                 return
         what = (
@@ -484,43 +485,45 @@ class Loop:
         raise DivergenceError(
             f"{what} in iteration {state.iteration} (rate {state.rate:.3g}; the null "
             f"model, without columns, has {F.null_value:.3g}). {divergence.how_to_lower(F)}",
-            self.history.arrays(),
+            self.record.history.arrays(),
         )
 
-    def _result(self, state, reason, start_point):
+    def _result(self, state, reason):
         """What the run found."""
+        record = self.record
         scored = self.score is not None and reason is not StopReason.CONVERGED
-        chosen = (self.best_scored if scored else None) or self.last
+        chosen = (record.best_scored if scored else None) or record.last
         if chosen is None:
-            chosen = self.certifier.evaluated(start_point)
-        if self.score is not None and len(self.history):
-            self.history["kept"][-1 if chosen is self.last else self.scored_at] = 1.0
+            chosen = self.certifier.evaluated(record.start_point)
+        if self.score is not None and len(record.history):
+            record.history["kept"][-1 if chosen is record.last else record.scored_at] = 1.0
         if state is not None:  # None where the run was interrupted before its first
-            state.run.model_is_earlier = scored and chosen is not self.last
+            state.run.model_is_earlier = scored and chosen is not record.last
         if self.solver.chooses_steps and not scored and reason is not StopReason.CONVERGED:
-            checks = [chosen] if self.best is None else [chosen, self.best]
+            checks = [chosen] if record.best is None else [chosen, record.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
-        last = chosen is self.last
+        last = chosen is record.last
         # One that is left has shown that it is not there: a proof would be in vain.
         ended = reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED)
         if ended and not self.outlook.handed_over:
-            told = self.progress, self._spent
+            told = record.progress, self._spent
             chosen = self.certifier.judge(chosen, *told, final=True, keeps=scored)
         if reason is not StopReason.CONVERGED:
             self._amend(chosen, last)
-        at_the_end = chosen.objective if self.last is None else self.last.objective
+        at_the_end = chosen.objective if record.last is None else record.last.objective
         likely, to_go = self.outlook.likely, self.outlook.to_go
         bound, suboptimality = ending.claimed(self.objective, chosen, likely, at_the_end)
         if reason in ending.ENDS and self.tol is not None and suboptimality <= self.tol:
             reason = StopReason.CONVERGED
-        advice = ending.advice(self.solver, chosen, reason, self.history, self.tol, start_point)
+        about = record.history, self.tol, record.start_point
+        advice = ending.advice(self.solver, chosen, reason, *about)
         found = chosen.objective, bound, suboptimality
         return Result(
-            chosen.point, *found, reason, self.history, state, advice, chosen.doubt, to_go
+            chosen.point, *found, reason, record.history, state, advice, chosen.doubt, to_go
         )
 
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan, sampled=np.nan):
-        self.history.append(
+        self.record.history.append(
             passes=self._spent,
             seconds=time.perf_counter() - self._clock,
             objective=value,
@@ -533,7 +536,7 @@ class Loop:
             loss=loss,
             sampled=sampled,
         )
-        self.watch.checked(self.history)
+        self.watch.checked(self.record.history)
 
     def _amend(self, chosen, last=True):
         """Let the last line of the history tell of the model that is returned, and what its
@@ -541,10 +544,11 @@ class Loop:
 
         That is a line of its own unless it belongs to the `last` check.
         """
+        history = self.record.history
         if not last:
-            self.history.repeat()
-        if len(self.history):
-            self.history.replace_last(
+            history.repeat()
+        if len(history):
+            history.replace_last(
                 passes=self._spent,
                 seconds=time.perf_counter() - self._clock,
                 objective=chosen.objective,
@@ -553,4 +557,4 @@ class Loop:
                 score=chosen.score,
             )
             if not last:
-                self.watch.checked(self.history)
+                self.watch.checked(history)

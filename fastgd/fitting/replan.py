@@ -92,7 +92,7 @@ class _PlanRun:
             self.record = PlanRecord([_with_rows_in_order(task, objective, plan)])
         else:
             self.record = saved.record
-            self.begun -= self.record.seconds + saved.loop_state.seconds
+            self.begun -= self.record.seconds + saved.loop_state.record.seconds
             for plan in self.record.tried:
                 _with_rows_in_order(task, objective, plan)
             self.rule = _rule_of(settings, self.record.tried)

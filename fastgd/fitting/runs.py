@@ -226,7 +226,7 @@ class _Target:
         if saved is not None:
             with task.checkpoint.restoring():
                 loop.restore(saved.loop_state)
-            return loop.take_up(saved.loop_state)
+            return loop.run_restored(saved.loop_state)
         ready = resume_or_start(
             solver,
             plan,

@@ -2,7 +2,7 @@
 
 from fastgd.certificates.bound import Bound, Check
 from fastgd.fitting.history import History
-from fastgd.fitting.loop import LoopState
+from fastgd.fitting.loop import LoopRecord, LoopState
 from fastgd.fitting.plain_values import Registry
 from fastgd.fitting.plan import Plan
 from fastgd.fitting.replan import PlanRecord
@@ -58,7 +58,7 @@ PARTS = (
     *(Factor, RefinedFactor, Bordered, BorderedFactor, Complement, Redundant, Exclusive),
     *(RowValues, VectorRowValues, Blocks, Measured, Moments, Freedom),
     *(Bound, Check, History, Plan, Result, StopReason),
-    *(Run, SavedRun, PlanRecord, LoopState, RateTuning, StepTuning),
+    *(Run, SavedRun, PlanRecord, LoopState, LoopRecord, RateTuning, StepTuning),
 )
 REGISTERED = Registry(
     {one.__name__: one for one in (*PARTS, *MEMORIES)},

@@ -191,13 +191,13 @@ def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, gr
     solver = Solver(F)
     solver.chooses_steps = False
     descent = Loop(solver, [], max_iter=3)
-    descent.history = History()
+    descent.record.history = History()
     for iteration, value in zip(iterations, objective, strict=True):
-        descent.history.append(iteration=iteration, objective=value)
+        descent.record.history.append(iteration=iteration, objective=value)
     assert F.null_value == pytest.approx(0.5)
-    assert still_grows(solver, descent.history) == grows
+    assert still_grows(solver, descent.record.history) == grows
     solver.chooses_steps = True
-    assert not still_grows(solver, descent.history)
+    assert not still_grows(solver, descent.record.history)
 
 
 @pytest.mark.parametrize("rate", ["optimal", "invscaling", "adaptive", "constant"])

@@ -321,7 +321,7 @@ def test_only_scores_that_are_numbers_keep_a_point():
     """The first one was kept whatever it was, and was in every checkpoint where there are none."""
     descent = Loop(Scripted(parabola(), [[0.0], [0.9]]), [], max_iter=2)
     descent.run(descent.solver.start(np.zeros(1)))
-    assert descent.best_scored is None
+    assert descent.record.best_scored is None
     score = {0.0: np.nan, 0.9: 0.4, 0.2: 0.3}
     points = [[0.0], [0.9], [0.2]]
     result, _ = run(Scripted(parabola(), points), max_iter=3, score=lambda v: score[v[0]])
