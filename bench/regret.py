@@ -153,7 +153,7 @@ def _solvers(problem):
             continue
         found += [
             (f"{solver.__name__} {batch}" if batch == "growing" else solver.__name__, solver, batch)
-            for batch in solver.batch_sizes
+            for batch in solver.traits.batch_sizes
             if batch != "growing" or (F.loss_smooth and F.l1 == 0.0)
         ]
     return F, found

@@ -47,7 +47,7 @@ def _batch_sizes(registry):
     own = (solver for solver in registry if not solver.rule_name)
     found: dict[str, tuple[int | str, ...]] = {}
     for solver in own:
-        found.setdefault(solver.name, solver.batch_sizes)
+        found.setdefault(solver.name, solver.traits.batch_sizes)
     return found
 
 
@@ -62,7 +62,7 @@ def takes_several(name, term):
 
 def refusal(solver, objective):
     """Why a solver does not take an objective, in words that follow its name, or None."""
-    if solver.reads not in READ[objective.rows.location]:
+    if solver.traits.reads not in READ[objective.rows.location]:
         return NEEDS_MEMORY
     return solver.refusal(objective)
 
@@ -75,7 +75,7 @@ def takers_of(objective):
 
 def random_names():
     """Names of those whose steps look at some of the rows."""
-    return tuple(dict.fromkeys(one.name for one in solvers.REGISTRY if one.random))
+    return tuple(dict.fromkeys(one.name for one in solvers.REGISTRY if one.traits.random))
 
 
 def of_name(name, objective, tol, form=None):
@@ -136,7 +136,7 @@ def compared(objective, tol, batch="auto"):
     open_to = [
         one
         for one in solvers.REGISTRY
-        if (batch == "auto" or batch in one.batch_sizes) and refusal(one, objective) is None
+        if (batch == "auto" or batch in one.traits.batch_sizes) and refusal(one, objective) is None
     ]
     forecasts: list[tuple[float, str]] = []
     solver, forecast = _least(open_to, objective, tol, forecasts)

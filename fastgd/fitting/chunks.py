@@ -92,7 +92,7 @@ def _advance_one(task, objective, seed, start, state, X):
     value, what = _value_of_chunk(objective, v, X, state.run)
     if what and earlier is not None and state is copied:
         earlier.take_back()
-    if what and not (solver.chooses_steps and solver.retreat(state, before)):
+    if what and not (solver.traits.chooses_steps and solver.retreat(state, before)):
         raise DivergenceError(
             f"{what} in epoch {state.iteration} of partial_fit (rate {state.rate:.3g}): lower "
             "eta0, scale X, for example with StandardScaler, or leave the step to "

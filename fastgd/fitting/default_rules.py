@@ -50,7 +50,7 @@ def _rules_of_tol(task, tried, solver):
         return []
     if F.loss.online and settings.learning_rate == "auto":
         return [NoMistakes()]
-    if solver.ends_itself:
+    if solver.traits.ends_itself:
         return []
     return [
         *_rules_of_falls(task, tried[-1], solver),
@@ -74,8 +74,8 @@ def _rules_of_falls(task, plan, solver):
     settings, F = task.settings, solver.objective
     tol = settings.tol
     rules: list = []
-    if not (solver.proves_itself or (solver.free_answers and provable(F))):
-        cautious = solver.free_answers and solver.chooses_steps
+    if not (solver.traits.proves_itself or (solver.traits.free_answers and provable(F))):
+        cautious = solver.traits.free_answers and solver.traits.chooses_steps
         rules.append(
             Cautious(tol, F.loss_smooth, _gap_scale(F))
             if cautious
@@ -84,7 +84,7 @@ def _rules_of_falls(task, plan, solver):
     if may_be_succeeded(settings, plan, F):
         noise = min(F.size, F.n_active * F.n_predictions) / (F.n_active * tol)
         rules.append(Outpaced(worth_of_successor(settings, F), noise, task.max_iter))
-    if not solver.chooses_steps and plan.learning_rate != "adaptive":
+    if not solver.traits.chooses_steps and plan.learning_rate != "adaptive":
         rules.append(Plateau(tol, settings.n_iter_no_change))
     return rules
 
@@ -123,7 +123,7 @@ def _is_last(tried, method, objective, tol):
     1,560 passes), now all are (330 to 660).
     """
     F = objective
-    if method is not None and method.second_order:
+    if method is not None and method.traits.second_order:
         return False
     other = next_plan(tried, F, "", tol=tol)
     if method is None:
@@ -144,10 +144,10 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
         return []
     method = of_plan(plan, F, tol)
     jumps = F.loss_smooth and F.loss.self_concordance is None and plan.form != INTERIOR_POINT
-    at_once = method.second_order and jumps
-    if not (at_once or method.judged_by):
+    at_once = method.traits.second_order and jumps
+    if not (at_once or method.traits.judged_by):
         return []
-    if method.judged_by == "bound":
+    if method.traits.judged_by == "bound":
         rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
         worth = 1.0 + method.overhead_passes(F)
         return [Overdue(tol, forecast_of_plan(plan, F, tol).passes, rival_passes, worth)]

@@ -45,7 +45,7 @@ def exploded(solver, value, start_point):
     if F.loss.online:
         return False
     # A dual solver's F may rise on the way.
-    if value <= DIVERGED * abs(reference(F)) or solver.proves_itself:
+    if value <= DIVERGED * abs(reference(F)) or solver.traits.proves_itself:
         return False
     with np.errstate(all="ignore"):
         return not value <= DIVERGED * max(scale(F), abs(F.value(start_point)))
@@ -57,7 +57,7 @@ def still_grows(solver, history):
     Not where rates fall: a run that began with long steps may turn round.
     """
     F = solver.objective
-    scheduled = solver.scheduled and not solver.chooses_steps
+    scheduled = solver.traits.scheduled and not solver.traits.chooses_steps
     if not scheduled or F.loss.online or len(history) < 3:
         return False
     if history["rate"][-1] < history["rate"][-3]:

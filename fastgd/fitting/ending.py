@@ -98,7 +98,7 @@ def advice(solver, check, reason, history, tol, start_point):
     rounding = rounding and (not far_away or null_model_is_rounding(F))
     if reason not in ENDS or F.loss.online or rounding:
         return ""
-    if solver.chooses_steps:
+    if solver.traits.chooses_steps:
         return NO_MORE if reason is StopReason.PLATEAU else ""
     lowest, size = min(history["objective"]), abs(reference(F))
     # What noise may double is how far F is above its infimum; where none is known, what it gained.

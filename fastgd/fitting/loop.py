@@ -190,9 +190,10 @@ class Loop:
         self.saver = saver
         F.know_null_model()
         divergence.check_null_model(F)
-        traits = {"chooses_steps": solver.chooses_steps, "free_answers": solver.free_answers}
-        self.certifier = certifier or Certifier(F, self.tol, **traits)
-        proved = self.tol is not None and not solver.ends_itself
+        traits = self.traits = solver.traits
+        its = {"chooses_steps": traits.chooses_steps, "free_answers": traits.free_answers}
+        self.certifier = certifier or Certifier(F, self.tol, **its)
+        proved = self.tol is not None and not traits.ends_itself
         self.needs = Needs.of([Tolerance(self.tol), *rules] if proved else list(rules))
         self.outlook = Outlook()
         self._clock = time.perf_counter()
@@ -208,7 +209,7 @@ class Loop:
         self._begin()
         self.record.history.before = state.iteration
         self.record.best = self._remembered(state)
-        first = state.point.copy() if self.solver.writes_points else state.point
+        first = state.point.copy() if self.traits.writes_points else state.point
         self.record.start_point = first
         return self._run(state)
 
@@ -277,7 +278,7 @@ class Loop:
             # error before they can tell what it means where a user makes errors of warnings.
             with np.errstate(all="ignore"):
                 self.solver.advance(state)
-            if self.solver.on_update is not None and not self.solver.calls_on_update:
+            if self.solver.on_update is not None and not self.traits.calls_on_update:
                 self.solver.on_update(state.point)
             asked = self.watch.iteration_ends(model)
             timed_out = time.perf_counter() - self._clock >= self.needs.time_limit
@@ -311,7 +312,7 @@ class Loop:
 
     def _remembered(self, state):
         """Best point of the run that is resumed, if it was one of the same objective."""
-        if state.run.best is None or not self.solver.chooses_steps:
+        if state.run.best is None or not self.traits.chooses_steps:
             return None
         value, point = state.run.best
         check = self.certifier.evaluated(point)
@@ -325,9 +326,9 @@ class Loop:
 
     def _regular(self, state):
         """Whether a check is due at this iteration however long the run is."""
-        first = self.needs.first_check if self.solver.proves_itself and self.tol is not None else 1
+        first = self.needs.first_check if self.traits.proves_itself and self.tol is not None else 1
         k = state.iteration
-        often = self.solver.free_answers or self.needs.every_iteration
+        often = self.traits.free_answers or self.needs.every_iteration
         return often or (k >= first and k & (k - 1) == 0)
 
     def _near(self, progress):
@@ -398,7 +399,7 @@ class Loop:
         """The reason for which a rule ends the run, or None."""
         for rule in self.needs.rules:
             reason = rule.check(self.record.history)
-            if reason is not None and rule.extrapolates and self.solver.chooses_steps:
+            if reason is not None and rule.extrapolates and self.traits.chooses_steps:
                 reason = self._settled(check, rule)
             if reason is not None:
                 self.outlook.handed_over = rule.hands_over
@@ -426,11 +427,11 @@ class Loop:
 
     def _at_rest(self, state, check):
         """PLATEAU where rounding is what is left, or the solver has nothing left to do."""
-        proved = self.tol is not None and not self.solver.ends_itself
+        proved = self.tol is not None and not self.traits.ends_itself
         if proved and is_rounding(check.bound, check.doubt + self._beyond_proof(check)):
             return StopReason.PLATEAU
         if self.tol is not None and self.record.progress.done:
-            if self.solver.chooses_steps and not provable(self.objective):
+            if self.traits.chooses_steps and not provable(self.objective):
                 values = self.record.history["objective"]
                 values = [values[0]] * (5 - len(values)) + values[-5:]  # sooner: it stood still
                 fallen = extrapolated_fall(*values[::2])
@@ -454,7 +455,7 @@ class Loop:
 
         The null model may be the optimum: what noise adds to it is no reason to step back.
         """
-        if self.solver.free_answers or not self.solver.chooses_steps:
+        if self.traits.free_answers or not self.traits.chooses_steps:
             return
         F = self.objective
         limit = divergence.reference(F) + (ending.highest(F) - F.null_value)
@@ -471,7 +472,7 @@ class Loop:
         bad the last one.
         """
         F = self.objective
-        if self.solver.chooses_steps:
+        if self.traits.chooses_steps:
             best, safe_point = self.record.best, self.record.start_point
             if best is not None and best.objective <= divergence.reference(F):
                 safe_point = best.point
@@ -499,7 +500,7 @@ class Loop:
             record.history["kept"][-1 if chosen is record.last else record.scored_at] = 1.0
         if state is not None:  # None where the run was interrupted before its first
             state.run.model_is_earlier = scored and chosen is not record.last
-        if self.solver.chooses_steps and not scored and reason is not StopReason.CONVERGED:
+        if self.traits.chooses_steps and not scored and reason is not StopReason.CONVERGED:
             checks = [chosen] if record.best is None else [chosen, record.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
         last = chosen is record.last

@@ -259,7 +259,7 @@ def _choose(F, batch, rate, streaming, fresh, settings):
         return _row_by_row(F, batch, rate, streaming, fresh)
     if batch == "growing":
         best = cheapest(F, settings.tol)[0]
-        name = best.name if "growing" in best.batch_sizes else "lbfgs"
+        name = best.name if "growing" in best.traits.batch_sizes else "lbfgs"
         return Plan(name, batch, rate, ("batch_size='growing' was given",))
     asked = _full_batch(F, batch, rate, settings) or _as_given(batch, rate, settings)
     return asked or _by_forecasts(F, batch, settings)
@@ -350,9 +350,9 @@ def _size(F):
 
 def _rows_for(solver, F, batch):
     """The batch size of a solver where none, or all rows, were given."""
-    grows = F.rows.location in solver.begins_on_samples and growth_pays(F)
+    grows = F.rows.location in solver.traits.begins_on_samples and growth_pays(F)
     if batch == "full" or not grows or Growing.refusal(F):
-        return solver.batch_sizes[0]
+        return solver.traits.batch_sizes[0]
     return "growing"
 
 
@@ -416,7 +416,7 @@ def _too_few(F, solver, most_iterations):
         own = not solver.rule_name
         return most_iterations <= FEW_PATH_ITERATIONS and own and _interior_point(F)
     return (
-        solver.second_order
+        solver.traits.second_order
         and most_iterations <= FEW_ITERATIONS
         and F.n_active >= ENOUGH_ROWS
         and F.loss.self_concordance != 0.0

@@ -292,7 +292,7 @@ def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
         rule = Rule.named(name)() if solver.rule_name else None
         along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
         reasons = (*tried[-1].reasons, f"{why}, so {along} went on from there")
-        return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
+        return Plan(name, solver.traits.batch_sizes[0], "auto", reasons, solver.form), rule
     if abandoned is None:
         return None
     along = f"{abandoned.solver} {abandoned.form}".rstrip()

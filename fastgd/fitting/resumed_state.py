@@ -35,8 +35,8 @@ def resume_or_start(
         # What a solver of all rows remembers (values, derivatives, momentum) holds for one
         # objective only; value and gradient at the same point tell whether this is the one, to the
         # last bit. The value alone did not: with all coefficients 0 it is the same whatever X is.
-        outlives = other_rows and solver.outlives_rows
-        if not solver.free_answers or outlives or _are_of(known, state):
+        outlives = other_rows and solver.traits.outlives_rows
+        if not solver.traits.free_answers or outlives or _are_of(known, state):
             state.run.problem = problem or state.run.problem
             return state
     begun = solver.start(_first_point(objective, solver, start, null_intercept))
@@ -57,7 +57,7 @@ def _counts_on(solver, state):
     A rule that looks at the number of updates begins anew with its memory: of a memory of zeros
     Adam's first steps would be three times as long.
     """
-    scheduled = issubclass(solver.Memory, ScheduledMemory) and not solver.chooses_steps
+    scheduled = issubclass(solver.Memory, ScheduledMemory) and not solver.traits.chooses_steps
     counts = scheduled and type(solver.rule).begin is Rule.begin
     return counts and isinstance(state.memory, ScheduledMemory)
 
@@ -83,7 +83,7 @@ def _signature(solver, plan, objective):
     penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
     strength = (
         (F.l1, F.l2, None if F.elastic else (F.alpha, _arrays(F.penalty)))
-        if solver.free_answers
+        if solver.traits.free_answers
         else None
     )
     return (
@@ -109,7 +109,7 @@ def problem_of(solver, objective, rows):
     """
     F = objective
     data = rows, hash_of([F.samples.targets, F.samples.weights, F.samples.offsets])
-    return data if solver.chooses_steps else (*data, F.alpha, F.l1, F.l2, _arrays(F.penalty))
+    return data if solver.traits.chooses_steps else (*data, F.alpha, F.l1, F.l2, _arrays(F.penalty))
 
 
 def _named(component):
@@ -150,7 +150,7 @@ def _first_point(objective, solver, start, null_intercept):
         point = start
     elif start is not None:
         point = unknowns(objective, *start)
-    elif solver.chooses_steps and objective.fit_intercept:
+    elif solver.traits.chooses_steps and objective.fit_intercept:
         point = null_point(objective, null_intercept())
     else:
         point = objective.start()

@@ -124,7 +124,7 @@ class SolverOptions(NamedTuple):
     shuffle : bool
         Whether rows are visited in random order.
     batch : int or str
-        Rows per update, one of `Solver.batch_sizes`.
+        Rows per update, one of `Traits.batch_sizes`.
     """
 
     tol: float = 0.0
@@ -232,6 +232,74 @@ class State:
 EVERYWHERE = "memory", "blocks", "elsewhere"
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What a class of solvers declares of itself, for those who choose a solver and run it.
+
+    Attributes
+    ----------
+    reads : {"rows", "blocks", "sums"}
+        What it asks of X: rows in any order, which have to be in memory; blocks, one after the
+        other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
+        be anywhere.
+    batch_sizes : tuple
+        What it takes as `batch_size`, the first where none is given; "auto" is any number.
+    begins_on_samples : tuple of str
+        Locations of X (`Rows.location`) at which its batch grows by itself where there are enough
+        rows.
+    random : bool
+        Whether its steps look at some of the rows, in random order.
+    second_order : bool
+        Whether steps come from the curvature of F: where that of the loss jumps they tell nothing
+        of the next ones.
+    judged_by : {"", "falls", "bound"}
+        By what `auto` judges how much is left, and leaves a run where another plan is expected to
+        be there first: falls of F, once what was forecast is spent, or how its bound comes closer.
+        "" where the forecast is the cost of matrices, which takes two or three times that at most;
+        others may take a hundred times theirs.
+    chooses_steps : bool
+        Whether the solver chooses its own steps; if so the best point seen is the answer, and a
+        diverging step is retreated from.
+    free_answers : bool
+        Whether each iteration leaves value and gradient at the point, so that a check costs no
+        pass.
+    proves_itself : bool
+        Whether `Progress.lower` goes to F* as F does.
+    ends_itself : bool
+        Whether a run ends when the solver is done and not before, as explicit schedules on single
+        rows do.
+    scheduled : bool
+        Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
+    writes_points : bool
+        Whether the point of a state may be written over: a run keeps a copy of its first one then.
+    calls_on_update : bool
+        Whether the solver calls `Solver.on_update` itself, for updates within an iteration; if not,
+        the loop does so after each iteration.
+    outlives_rows : bool
+        Whether its memory, apart from value and gradient, stays valid for other rows, such as the
+        velocity of an update rule.
+    memory_needs_same_objective : bool
+        Whether a run that resumes a state forgets what it remembers where F at its point is not
+        what it was, for that is another F.
+    """
+
+    reads: Literal["rows", "blocks", "sums"] = "rows"
+    batch_sizes: tuple[int | str, ...] = ("full",)
+    begins_on_samples: tuple[str, ...] = ()
+    random: bool = False
+    second_order: bool = False
+    judged_by: Literal["", "falls", "bound"] = ""
+    chooses_steps: bool = True
+    free_answers: bool = True
+    proves_itself: bool = False
+    ends_itself: bool = False
+    scheduled: bool = True
+    writes_points: bool = True
+    calls_on_update: bool = False
+    outlives_rows: bool = False
+    memory_needs_same_objective: bool = False
+
+
 class Solver:
     """Contract of all solvers.
 
@@ -245,64 +313,24 @@ class Solver:
         the cheapest that does not refuse an objective is taken.
     form : str
         What plans call it beside the name, where it is a method of its own.
-    batch_sizes : tuple
-        What it takes as `batch_size`, the first where none is given; "auto" is any number.
     rule_name : str
         The update rule that it carries out, "" for a method of its own.
-    random : bool
-        Whether its steps look at some of the rows, in random order.
-    begins_on_samples : tuple of str
-        Locations of X (`Rows.location`) at which its batch grows by itself where there are enough
-        rows.
-    reads : {"rows", "blocks", "sums"}
-        What it asks of X: rows in any order, which have to be in memory; blocks, one after the
-        other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
-        be anywhere.
-    objective : Objective
+    traits : Traits
+        What else a class declares; a single solver may have others where they depend on what it was
+        made from.
     made_with : tuple of str
         Which of the `SolverOptions` it is made with.
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
-    memory_needs_same_objective : bool
-        Whether a run that goes on forgets what it remembers where F at its point is not what it
-        was, for that is another F.
-    chooses_steps : bool
-        Whether the solver chooses its own steps; if so the best point seen is the answer, and a
-        diverging step is retreated from.
-    free_answers : bool
-        Whether each iteration leaves value and gradient at the point, so that a check costs no
-        pass.
-    proves_itself : bool
-        Whether `Progress.lower` goes to F* as F does.
-    ends_itself : bool
-        Whether a run ends when the solver is done and not before, as explicit schedules on single
-        rows do.
-    writes_points : bool
-        Whether the point of a state may be written over: a run keeps a copy of its first one then.
-    scheduled : bool
-        Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
-    second_order : bool
-        Whether steps come from the curvature of F: where that of the loss jumps they tell nothing
-        of the next ones.
-    judged_by : {"", "falls", "bound"}
-        By what `auto` judges how much is left, and leaves a run where another plan is expected to
-        be there first: falls of F, once what was forecast is spent, or how its bound comes closer.
-        "" where the forecast is the cost of matrices, which takes two or three times that at most;
-        others may take a hundred times theirs.
-    outlives_rows : bool
-        Whether its memory, apart from value and gradient, stays valid for other rows, such as the
-        velocity of an update rule.
     workspace_names : tuple of str
         Attributes that hold more than what the solver was made from, for `workspace` and `restore`.
         What its arrays are, `fastgd.runtime.array_shapes.shaped` says.
+    objective : Objective
     overhead_so_far : float or None
         Passes' worth of time that a run has taken beside its passes, where the solver counts it;
         None where `overhead_passes` tells it for each iteration.
     on_update : callable or None
         Hears the point after each update (`record="coef"`).
-    calls_on_update : bool
-        Whether the solver calls it itself, for updates within an iteration; if not, the loop does
-        so after each iteration.
 
     Examples
     --------
@@ -323,29 +351,15 @@ class Solver:
     (array([1., 0.]), False)
     """
 
-    made_with: tuple[str, ...] = ()
-    Memory: type = NoMemory
-    memory_needs_same_objective = False
     name = ""
     form = ""
-    batch_sizes: tuple[int | str, ...] = ("full",)
     rule_name = ""
-    random = False
-    begins_on_samples: tuple[str, ...] = ()
-    reads = "rows"
-    chooses_steps = True
-    free_answers = True
-    proves_itself = False
-    ends_itself = False
-    writes_points = True
-    scheduled = True
-    second_order = False
-    judged_by: Literal["", "falls", "bound"] = ""
-    outlives_rows = False
+    traits = Traits()
+    made_with: tuple[str, ...] = ()
+    Memory: type = NoMemory
     workspace_names: tuple[str, ...] = ()
     overhead_so_far: float | None = None
     on_update: Callable[[np.ndarray], None] | None = None
-    calls_on_update = False
 
     def __init__(self, objective):
         self.objective = objective
@@ -384,7 +398,7 @@ class Solver:
         curvature a matrix and its factor, where columns are no more than rows.
         """
         F = objective
-        one_matrix = cls.second_order and not F.vector and F.l1 == 0.0
+        one_matrix = cls.traits.second_order and not F.vector and F.l1 == 0.0
         if not (one_matrix and F.n_features <= F.n_active):
             return 0.0
         return curvature_cost(F) + solving_cost(F, F.n_features)
@@ -421,7 +435,7 @@ class Solver:
 
     def _fresh(self, point):
         """A state that nothing was computed for."""
-        make = np.array if self.writes_points else np.asarray
+        make = np.array if self.traits.writes_points else np.asarray
         point = make(point, dtype=np.float64)
         return State(point, self.objective.n_active, memory=self.Memory())
 
@@ -431,12 +445,12 @@ class Solver:
         """
         known = state.value
         self._evaluate_point(state)
-        if self.memory_needs_same_objective and known is not None and known != state.value:
+        if self.traits.memory_needs_same_objective and known is not None and known != state.value:
             state.forget()
 
     def _evaluate_point(self, state):
         """Know value and gradient at the point, and what else an iteration needs of the rows."""
-        if self.free_answers:
+        if self.traits.free_answers:
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
     def _begin_anew(self, state, point):
@@ -461,7 +475,7 @@ class Solver:
         """The answer with the smooth part of F and its gradient, an `Answer`: no pass where
         answers are free, else at most one.
         """
-        if self.free_answers:
+        if self.traits.free_answers:
             return Answer(state.point, state.value, state.gradient)
         v = self.answer(state)
         return Answer(v, *self.objective.smooth_and_gradient(v))

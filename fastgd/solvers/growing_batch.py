@@ -7,7 +7,7 @@ when what is left to gain is 0.05 d / m of F, a tenth of what m rows can tell; i
 max(alpha, 1 / m).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class Growing(Solver):
         self.make_inner, self.seed = make_inner, seed
         objective.moments()
         self.inner = make_inner(objective)
-        self.free_answers = self.inner.free_answers
+        self.traits = replace(self.traits, free_answers=self.inner.traits.free_answers)
         self._order = self._part = None
         first = first_sample(objective) if first is None else first
         self.sizes = [objective.n_samples]

@@ -21,7 +21,7 @@ from fastgd.solvers import REGISTRY
 from support.twins import targets_of
 
 MEMORY = 1e6
-READERS = {one.rule_name or one.name for one in REGISTRY if one.reads in READ["blocks"]}
+READERS = {one.rule_name or one.name for one in REGISTRY if one.traits.reads in READ["blocks"]}
 # Not those of other tests; the perceptron has no optimum to compare.
 OURS = [
     name

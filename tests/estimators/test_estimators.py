@@ -71,7 +71,7 @@ ESTIMATORS = [GDClassifier(**chosen) for chosen in FOR_CLASSIFIERS]
 ESTIMATORS += [GDRegressor(**chosen) for chosen in FOR_REGRESSORS]
 
 
-RANDOM = {solver.name for solver in REGISTRY if solver.random and not solver.rule_name}
+RANDOM = {solver.name for solver in REGISTRY if solver.traits.random and not solver.rule_name}
 
 
 def test_every_solver_and_every_rule_is_checked():

@@ -31,7 +31,7 @@ from fastgd.fitting.loop import Loop
 from fastgd.fitting.result import Result
 from fastgd.losses.base import Loss
 from fastgd.objective.objective import Objective
-from fastgd.solvers.base import Progress, Solver
+from fastgd.solvers.base import Progress, Solver, Traits
 
 XC, YC = load_breast_cancer(return_X_y=True)
 ZC = (XC - XC.mean(axis=0)) / XC.std(axis=0)
@@ -189,14 +189,14 @@ def test_what_still_grows_above_the_constant_model_has_diverged():
 def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, grows):
     F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=True)
     solver = Solver(F)
-    solver.chooses_steps = False
+    solver.traits = Traits(chooses_steps=False)
     descent = Loop(solver, [], max_iter=3)
     descent.record.history = History()
     for iteration, value in zip(iterations, objective, strict=True):
         descent.record.history.append(iteration=iteration, objective=value)
     assert F.null_value == pytest.approx(0.5)
     assert still_grows(solver, descent.record.history) == grows
-    solver.chooses_steps = True
+    solver.traits = Traits(chooses_steps=True)
     assert not still_grows(solver, descent.record.history)
 
 
@@ -284,7 +284,7 @@ def test_no_estimate_above_the_constant_model():
             state.point = np.array([3.0])
             state.iteration, state.rate = state.iteration + 1, 1.0
 
-        free_answers = False
+        traits = Traits(free_answers=False)
 
     F = Objective("hinge", np.ones((2, 1)), [-1.0, 1.0], fit_intercept=False)
     solver = Above(F)

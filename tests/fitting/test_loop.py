@@ -27,7 +27,7 @@ from fastgd.losses.regression import Huber
 from fastgd.objective.objective import Objective
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
-from fastgd.solvers.base import Progress, Solver
+from fastgd.solvers.base import Progress, Solver, Traits
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
 from fastgd.solvers.stochastic.scheduled import Stochastic
@@ -39,7 +39,8 @@ class Scripted(Solver):
 
     def __init__(self, objective, points, *, exact=True, adapts=True, act=None):
         super().__init__(objective)
-        self.points, self.free_answers, self.chooses_steps, self.act = points, exact, adapts, act
+        self.points, self.act = points, act
+        self.traits = Traits(free_answers=exact, chooses_steps=adapts)
         self.safe_points = []
 
     def advance(self, state):
@@ -49,7 +50,7 @@ class Scripted(Solver):
         state.iteration += 1
         state.updates += 1
         state.rate = 0.5
-        if self.free_answers:
+        if self.traits.free_answers:
             with np.errstate(all="ignore"):
                 state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 

@@ -288,7 +288,9 @@ def test_dual_ascent_claims_nothing_that_needs_one():
         for _ in range(20):
             solver.advance(state)
         assert (
-            (solver.progress(state).lower > -np.inf) == solver.proves_itself == (not fit_intercept)
+            (solver.progress(state).lower > -np.inf)
+            == solver.traits.proves_itself
+            == (not fit_intercept)
         )
 
 

@@ -57,7 +57,7 @@ def strided(X):
 
 
 STORAGES = {"dense": np.asarray, "csr": sp.csr_array, "strided": strided}
-ROUGH = [one for one in solvers.REGISTRY if one.random or one is AutomaticRates]
+ROUGH = [one for one in solvers.REGISTRY if one.traits.random or one is AutomaticRates]
 # Compiled, a few of them; all in plain Python.
 EACH = [loss for loss in members(Loss) if not loss.online]
 FEW = [loss for loss in EACH if loss.name in ("log_loss", "squared_error", "hinge")]
@@ -107,7 +107,7 @@ def make(solver, F):
     F.know_null_model()
     if solver is AutomaticRates:
         return AutomaticRates(F, Rule.named(solver.rule_name)(), 1, seed=3)
-    return solver.make(F, SolverOptions(tol=TOL, seed=3, batch=solver.batch_sizes[0]))
+    return solver.make(F, SolverOptions(tol=TOL, seed=3, batch=solver.traits.batch_sizes[0]))
 
 
 def moved(solver, count, state=None):
@@ -276,7 +276,7 @@ def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty, shape):
 @pytest.mark.thinned(plain=3, compiled=1)
 @each
 def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty, shape):
-    if not loss.smooth and not make(solver, problem(loss, penalty, shape)).proves_itself:
+    if not loss.smooth and not make(solver, problem(loss, penalty, shape)).traits.proves_itself:
         pytest.skip("averages of one-row steps get there like 1 / iterations")
     ends = []
     for repeat in (False, True):
@@ -323,7 +323,7 @@ def reference_value(loss, penalty, shape):
 
 @pytest.mark.jit  # for long in plain Python
 @pytest.mark.parametrize(
-    "solver", [one for one in solvers.REGISTRY if "growing" in one.batch_sizes]
+    "solver", [one for one in solvers.REGISTRY if "growing" in one.traits.batch_sizes]
 )
 def test_a_growing_batch_ends_where_all_rows_do(solver):
     loss = next(one for one in LOSSES if one.name == "log_loss")

@@ -1,5 +1,8 @@
 """A solver is a class and a line in the registry: nothing else has to know it."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
@@ -11,7 +14,7 @@ from fastgd.fitting.plan import Plan, Settings
 from fastgd.fitting.task import Task
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.objective import Objective
-from fastgd.solvers.base import MAX_CHECKS, Forecast, Solver
+from fastgd.solvers.base import MAX_CHECKS, Forecast, Solver, Traits
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.newton.cholesky import Newton
@@ -46,6 +49,16 @@ class Halving(Solver):
         state.rate = rate
         state.iteration += 1
         state.updates += 1
+
+
+def test_what_a_class_declares_is_one_of_the_traits_and_each_is_explained():
+    """As attributes of classes they had defaults in one place, meanings in another, and one that
+    was misspelt was nobody's to read.
+    """
+    explained = re.findall(r"^    (\w+) : ", Traits.__doc__, flags=re.MULTILINE)
+    assert explained == [one.name for one in dataclasses.fields(Traits)]
+    with pytest.raises(TypeError, match="free_answer"):
+        Traits(free_answer=False)
 
 
 @pytest.fixture
@@ -125,7 +138,7 @@ def test_it_is_left_early_by_what_it_declares(registered, data, monkeypatch, by,
     X, y = data
     F = Objective("log_loss", X, np.sign(y), alpha=0.1)
     assert not any(isinstance(one, Slow | Overdue) for one in rules(F))
-    monkeypatch.setattr(Halving, "judged_by", by)
+    monkeypatch.setattr(Halving, "traits", Traits(judged_by=by))
     monkeypatch.setattr(Halving, "overhead_passes", lambda objective: 3.0)
     found = next(one for one in rules(F) if isinstance(one, rule))
     assert found.forecast == 0.5
@@ -135,7 +148,7 @@ def test_it_is_left_early_by_what_it_declares(registered, data, monkeypatch, by,
 def test_steps_by_curvature_are_judged_at_once_where_that_jumps(registered, data, monkeypatch):
     F = Objective("huber", *data, alpha=0.1)
     assert not any(isinstance(one, Slow) for one in rules(F))
-    monkeypatch.setattr(Halving, "second_order", True)
+    monkeypatch.setattr(Halving, "traits", Traits(second_order=True))
     found = next(one for one in rules(F) if isinstance(one, Slow))
     assert found.forecast == 0.0
     assert found.more == curvature_cost(F) + solving_cost(F, F.n_features)
@@ -189,7 +202,7 @@ def test_names_and_batch_sizes_go_together():
     for solver in solvers.REGISTRY:
         assert solver.name
         if not solver.rule_name:
-            assert set(solver.batch_sizes) <= set(batch_sizes()[solver.name])
+            assert set(solver.traits.batch_sizes) <= set(batch_sizes()[solver.name])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ has been added.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.subset import on_rows, on_sample
 from fastgd.rules.batches import row_order
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Answer, Progress, Solver, State
+from fastgd.solvers.base import Answer, Progress, Solver, State, Traits
 from fastgd.solvers.dual import kernels as dual
 from fastgd.solvers.dual.dual_cost import (
     MAX_TRIED,
@@ -139,14 +139,12 @@ class Sdca(Solver):
     shrinking.
     """
 
-    reads = "blocks"
+    traits = Traits(
+        reads="blocks", batch_sizes=(1,), random=True, judged_by="bound", free_answers=False
+    )
     made_with = "seed", "shuffle"
     Memory = SdcaMemory
     name = "sdca"
-    judged_by = "bound"
-    batch_sizes = (1,)
-    random = True
-    free_answers = False
 
     @classmethod
     def refusal(cls, objective):
@@ -197,7 +195,8 @@ class Sdca(Solver):
         F = objective
         # An intercept asks for dual variables that sum to 0, which without an infimum they cannot
         # be made to.
-        self.proves_itself = not F.fit_intercept or F.loss.infimum > -np.inf
+        proves = not F.fit_intercept or F.loss.infimum > -np.inf
+        self.traits = replace(self.traits, proves_itself=proves)
         self.rows = F.samples.active()
         self.norms, self.linear_map = np.zeros(F.n_samples), LinearMap(F)
         for _ in F.over_parts(_squared_norms, rows=(self.norms,)):

@@ -12,7 +12,7 @@ the strong convexity.  L follows the curvature seen between successive gradients
 down slowly, so that no bound on the loss's curvature is needed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class AcceleratedMemory(PreconditionedMemory):
 class Accelerated(Preconditioned):
     """`solver="nesterov"`, full batch, automatic steps."""
 
-    reads = "sums"
+    traits = replace(Preconditioned.traits, reads="sums")
     Memory = AcceleratedMemory
     name = rule_name = "nesterov"
 

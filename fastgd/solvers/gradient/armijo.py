@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.linalg.line_search import armijo, halvings
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Solver, Traits
 from fastgd.solvers.gradient.scheduled import proximal_by_reach
 from fastgd.solvers.rule_memory import RuleMemory, empty_slots
 
@@ -33,7 +33,7 @@ class Armijo(Solver):
     """A rule's direction with a step found by halving until F falls enough (Armijo, 1966)."""
 
     Memory = ArmijoMemory
-    outlives_rows = True
+    traits = Traits(outlives_rows=True)
 
     def __init__(self, objective, rule):
         super().__init__(objective)

@@ -6,7 +6,7 @@ iterations (`fastgd.solvers.quasi_newton`; Liu and Nocedal, 1989).  Of the steps
 1 is tried first and nearly always does.  Pairs along which F is not convex are left out.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -64,11 +64,11 @@ class LBFGS(Preconditioned):
         Pairs kept.
     """
 
-    reads = "sums"
+    traits = replace(
+        Preconditioned.traits, reads="sums", batch_sizes=("full", "growing"), judged_by="falls"
+    )
     Memory = LBFGSMemory
     name = "lbfgs"
-    judged_by = "falls"
-    batch_sizes = ("full", "growing")
 
     @classmethod
     def takes_several(cls, term):

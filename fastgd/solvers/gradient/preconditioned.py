@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Progress, Solver
+from fastgd.solvers.base import Progress, Solver, Traits
 from fastgd.solvers.gradient.preconditioner import choose_coordinates
 
 
@@ -39,7 +39,7 @@ class Preconditioned(Solver):
     """
 
     Memory: type = PreconditionedMemory
-    memory_needs_same_objective = True
+    traits = Traits(memory_needs_same_objective=True)
 
     def __init__(self, objective, coordinates=None):
         super().__init__(objective)

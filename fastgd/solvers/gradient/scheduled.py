@@ -1,11 +1,11 @@
 """Any update rule on all rows with the rates of a schedule, and the average of its iterates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Solver, Traits
 from fastgd.solvers.rule_memory import RENEWED, ScheduledMemory, empty_slots
 
 
@@ -62,8 +62,7 @@ class ScheduledFullBatch(Solver):
     """
 
     Memory: type = ScheduledMemory
-    chooses_steps = False
-    outlives_rows = True
+    traits = Traits(chooses_steps=False, outlives_rows=True)
 
     def __init__(self, objective, rule, schedule, patience=None):
         super().__init__(objective)
@@ -109,7 +108,7 @@ class ScheduledFullBatch(Solver):
         """As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was
         over.
         """
-        if not self.chooses_steps:
+        if not self.traits.chooses_steps:
             state.memory.begin()
 
     def fade(self, state, share):
@@ -128,7 +127,7 @@ class AveragedFullBatch(ScheduledFullBatch):
     """
 
     Memory = AveragedMemory
-    free_answers = False
+    traits = replace(ScheduledFullBatch.traits, free_answers=False)
 
     def __init__(self, objective, rule, schedule, patience=None, average_from=1.0):
         super().__init__(objective, rule, schedule, patience)

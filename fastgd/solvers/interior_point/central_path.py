@@ -34,7 +34,7 @@ from fastgd.objective.distances import curvature_unit, derivative_size
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Forecast, Progress, Solver
+from fastgd.solvers.base import Forecast, Progress, Solver, Traits
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 from fastgd.solvers.interior_point.column_duals import ColumnDuals
 from fastgd.solvers.interior_point.path_cost import (
@@ -163,13 +163,10 @@ class CentralPath(Solver):
     array([1., 1.])
     """
 
-    reads = "blocks"
+    traits = Traits(reads="blocks", second_order=True, free_answers=False, proves_itself=True)
     Memory: type = CentralPathMemory
     name = "newton"
-    second_order = True
     form = "by an interior point method"
-    free_answers = False
-    proves_itself = True
 
     @classmethod
     def refusal(cls, objective):

@@ -8,7 +8,7 @@ SVMs and related linear programs: revisiting the effectiveness of column and con
 section 2.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,7 +96,7 @@ class ColumnGeneration(CentralPath):
     array([3., 2., 1., 0.])
     """
 
-    reads = "rows"
+    traits = replace(CentralPath.traits, reads="rows")
     Memory = ColumnGenerationMemory
 
     @classmethod

@@ -30,7 +30,7 @@ from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_sample, scaled
-from fastgd.solvers.base import Forecast, Progress, Solver
+from fastgd.solvers.base import Forecast, Progress, Solver, Traits
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.interior_point.path_cost import (
@@ -97,13 +97,11 @@ class RowGeneration(Solver):
         Relative suboptimality that the run is for.
     """
 
-    reads = "sums"
+    traits = Traits(reads="sums", second_order=True, proves_itself=True)
     made_with = ("tol",)
     Memory = RowGenerationMemory
     name = "newton"
-    second_order = True
     form = "by an interior point method on the rows near a kink"
-    proves_itself = True
 
     @classmethod
     def refusal(cls, objective):

@@ -24,7 +24,7 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Forecast, Solver, several_predictions
+from fastgd.solvers.base import Forecast, Solver, Traits, several_predictions
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import WIDEST_MATRIX, ColumnSubset
 from fastgd.solvers.l1.proximal_newton import ROUNDING, RowValues
@@ -77,9 +77,8 @@ class ConcaveSet(Solver):
     """
 
     Memory = ConcaveSetMemory
-    memory_needs_same_objective = True
+    traits = Traits(second_order=True, memory_needs_same_objective=True)
     name = "newton"
-    second_order = True
     form = "on a working set of columns"
 
     @classmethod

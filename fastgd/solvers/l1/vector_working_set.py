@@ -27,7 +27,7 @@ from fastgd.objective.subset import on_columns
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, one_prediction
+from fastgd.solvers.base import Forecast, Progress, Solver, Traits, no_derivatives, one_prediction
 from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.proximal_newton import ROUNDING, SUFFICIENT
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel, has_root
@@ -181,9 +181,8 @@ class VectorWorkingSet(Solver):
 
     made_with = ("seed",)
     Memory = VectorWorkingSetMemory
-    memory_needs_same_objective = True
+    traits = Traits(second_order=True, memory_needs_same_objective=True)
     name = "newton"
-    second_order = True
 
     @classmethod
     def takes_several(cls, term):

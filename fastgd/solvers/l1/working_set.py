@@ -33,7 +33,14 @@ from fastgd.objective.moments import SAMPLE_ROWS
 from fastgd.objective.null_model import null_model
 from fastgd.objective.subset import on_rows
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_predictions
+from fastgd.solvers.base import (
+    Forecast,
+    Progress,
+    Solver,
+    Traits,
+    no_derivatives,
+    several_predictions,
+)
 from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, ColumnSubset
@@ -223,10 +230,8 @@ class WorkingSet(Solver):
 
     made_with = "seed", "tol"
     Memory = WorkingSetMemory
-    memory_needs_same_objective = True
+    traits = Traits(second_order=True, judged_by="falls", memory_needs_same_objective=True)
     name = "newton"
-    second_order = True
-    judged_by = "falls"
 
     @classmethod
     def refusal(cls, objective):

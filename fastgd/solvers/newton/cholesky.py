@@ -38,6 +38,7 @@ from fastgd.solvers.base import (
     Forecast,
     Progress,
     Solver,
+    Traits,
     no_derivatives,
     several_predictions,
 )
@@ -161,14 +162,16 @@ class Newton(Solver):
         Relative suboptimality that the run is for: tells how much work lies ahead.
     """
 
-    reads = "sums"
+    traits = Traits(
+        reads="sums",
+        batch_sizes=("full", "growing"),
+        begins_on_samples=EVERYWHERE,
+        second_order=True,
+        memory_needs_same_objective=True,
+    )
     made_with = ("tol",)
     Memory = NewtonMemory
-    memory_needs_same_objective = True
     name = "newton"
-    second_order = True
-    batch_sizes = ("full", "growing")
-    begins_on_samples = EVERYWHERE
     workspace_names = ("_frozen", "_curvatures", "_spare")
 
     @classmethod

@@ -17,7 +17,7 @@ tells of the preconditioner does harm: 10 iterations for 7, 38 for 17.
 import numpy as np
 
 from fastgd.objective.cost_model import is_full
-from fastgd.solvers.base import Forecast, Solver
+from fastgd.solvers.base import Forecast, Solver, Traits
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import (
     AFFORDABLE,
@@ -108,10 +108,8 @@ class SubspaceNewton(Solver):
     `ColumnSubspace`.
     """
 
-    reads = "blocks"
+    traits = Traits(reads="blocks", second_order=True, judged_by="falls")
     name = "newton"
-    second_order = True
-    judged_by = "falls"
 
     @classmethod
     def refusal(cls, objective):

@@ -13,7 +13,7 @@ from fastgd.objective.cost_model import solving_cost
 from fastgd.objective.exclusive.columns import fewest_others, find_exclusive
 from fastgd.objective.exclusive.matrix import BorderedCurvature, bordered_cost
 from fastgd.objective.matrix_sizes import most_numbers
-from fastgd.solvers.base import EVERYWHERE, Forecast, Solver, several_strengths
+from fastgd.solvers.base import EVERYWHERE, Forecast, Solver, Traits, several_strengths
 from fastgd.solvers.newton.cholesky import Newton, likely_steps
 from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
 
@@ -70,10 +70,10 @@ class Eliminating(Solver):
     """`solver="newton"` where many columns never meet: `Elimination`, or `EliminationOfSquares`."""
 
     name = "newton"
-    second_order = True
+    traits = Traits(
+        batch_sizes=("full", "growing"), begins_on_samples=EVERYWHERE, second_order=True
+    )
     form = "by elimination"
-    batch_sizes = ("full", "growing")
-    begins_on_samples = EVERYWHERE
 
     @classmethod
     def refusal(cls, objective):

@@ -13,7 +13,7 @@ Where H has a direction of no or negative curvature, the steps so far are taken 
 rows and a trial of the line search none.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,10 +60,9 @@ class NewtonCG(Preconditioned):
     objective : Objective
     """
 
-    reads = "sums"
+    traits = replace(Preconditioned.traits, reads="sums", second_order=True)
     Memory = NewtonCGMemory
     name = "newton"
-    second_order = True
 
     @classmethod
     def refusal(cls, objective):

@@ -26,6 +26,7 @@ from fastgd.solvers.base import (
     Progress,
     Solver,
     TooLarge,
+    Traits,
     several_predictions,
 )
 from fastgd.solvers.interior_point.path_cost import central_path_applies
@@ -86,15 +87,16 @@ class ProximalNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
-    reads = "sums"
+    traits = Traits(
+        reads="sums",
+        begins_on_samples=("blocks", "elsewhere"),  # where a pass is a reading or a round
+        second_order=True,
+        memory_needs_same_objective=True,
+    )
     made_with = ("tol",)
     Memory = ProximalNewtonMemory
-    memory_needs_same_objective = True
     name = "newton"
-    second_order = True
     form = "by proximal steps"
-    # Where a pass is a reading or a round.
-    begins_on_samples = ("blocks", "elsewhere")
     workspace_names = ("_curvatures", "_spare")
 
     @classmethod

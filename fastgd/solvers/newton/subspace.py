@@ -36,7 +36,7 @@ from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.cost_model import COMBINATIONS, pass_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Answer, Progress, Solver, State
+from fastgd.solvers.base import Answer, Progress, Solver, State, Traits
 from fastgd.solvers.krylov_iterations import (
     counted_on,
     fewest_iterations,
@@ -152,7 +152,7 @@ class RowSubspace(Solver):
     Memory = SubspaceMemory
     # Each point is a new array: the first one, what directions are told by and what the run keeps
     # are one, of 10 MB where there are 1.28 million columns.
-    writes_points = False
+    traits = Traits(writes_points=False)
 
     def __init__(self, objective, kept=None):
         super().__init__(objective)

@@ -36,6 +36,7 @@ from fastgd.solvers.base import (
     Progress,
     Solver,
     TooLarge,
+    Traits,
     no_derivatives,
     one_prediction,
     several_strengths,
@@ -112,14 +113,16 @@ class BlockNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
-    reads = "sums"
+    traits = Traits(
+        reads="sums",
+        batch_sizes=("full", "growing"),
+        begins_on_samples=EVERYWHERE,
+        second_order=True,
+        memory_needs_same_objective=True,
+    )
     made_with = ("tol",)
     Memory = BlockMemory
-    memory_needs_same_objective = True
     name = "newton"
-    second_order = True
-    batch_sizes = ("full", "growing")
-    begins_on_samples = EVERYWHERE
 
     @classmethod
     def takes_several(cls, term):

@@ -18,7 +18,7 @@ from fastgd.objective.gram import merged, tiles
 from fastgd.objective.vector_map import VectorMap, samples_of, summed_curvature
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from fastgd.runtime.threads import map_ranges
-from fastgd.solvers.base import Forecast, Solver
+from fastgd.solvers.base import Forecast, Solver, Traits
 from fastgd.solvers.newton.subspace import RowSubspace, combining_cost, subspace_passes
 
 
@@ -160,8 +160,7 @@ class VectorSubspaceNewton(Solver):
     """
 
     name = "newton"
-    second_order = True
-    judged_by = "falls"
+    traits = Traits(second_order=True, judged_by="falls")
 
     @classmethod
     def takes_several(cls, term):

@@ -15,7 +15,7 @@ error of the objective at the end, for 1 and 64 rows per update: gd 32, 2e-4 and
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -132,11 +132,9 @@ class AutomaticRates(Stochastic):
         Whether each epoch is over other rows.
     """
 
-    reads = "blocks"
+    traits = replace(Stochastic.traits, reads="blocks", batch_sizes=(1,), chooses_steps=True)
     Memory = AutomaticRatesMemory
     name = rule_name = "gd"
-    batch_sizes = (1,)
-    chooses_steps = True
 
     @classmethod
     def refusal(cls, objective):

@@ -2,7 +2,7 @@
 penalty is strong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -73,7 +73,7 @@ class BottouRates(Stochastic):
     """
 
     Memory = BottouRatesMemory
-    chooses_steps = True
+    traits = replace(Stochastic.traits, chooses_steps=True)
 
     def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
         super().__init__(

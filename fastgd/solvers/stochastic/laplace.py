@@ -30,7 +30,7 @@ from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.kernels import evaluate
 from fastgd.objective.linear_map import LinearMap
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Solver, Traits
 
 # Of 0, 0.5, 1 and 2 (every 24th policy): counts in order gain 0.42, 0.98, 0.96, 0.93, Gamma 0.99,
 # 0.98, 0.96, 0.90.
@@ -77,7 +77,7 @@ class Laplace(Solver):
 
     Memory = LaplaceMemory
     form = "by chunks"
-    free_answers = False
+    traits = Traits(free_answers=False)
 
     @staticmethod
     def suits(objective):

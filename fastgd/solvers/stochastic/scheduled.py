@@ -1,7 +1,7 @@
 """Any update rule on few rows at a time: an epoch is one iteration."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Solver, State
+from fastgd.solvers.base import Solver, State, Traits
 from fastgd.solvers.journal import Journal
 from fastgd.solvers.patience import divided
 from fastgd.solvers.rule_memory import RENEWED, ScheduledMemory, empty_slots
@@ -134,9 +134,7 @@ class Stochastic(Solver):
     """
 
     Memory: type = StochasticMemory
-    free_answers = False
-    chooses_steps = False
-    calls_on_update = True
+    traits = Traits(chooses_steps=False, free_answers=False, calls_on_update=True)
 
     def __init__(
         self,
@@ -156,10 +154,11 @@ class Stochastic(Solver):
         self.rule, self.schedule, self.batch, self.seed = rule, schedule, batch, seed
         self.shuffle = shuffle
         self.step_length = step_length or Scheduled()
-        self.scheduled = not self.step_length.uses_row()
         self.average_from = average_from
         self.patience, self.streaming = patience, streaming
-        self.ends_itself = patience is not None
+        by_rows = self.step_length.uses_row()
+        ends = patience is not None
+        self.traits = replace(self.traits, scheduled=not by_rows, ends_itself=ends)
         self.rows = objective.samples.active()
         closed = objective.elastic
         self.plain = rule.plain and closed
@@ -326,7 +325,7 @@ class Stochastic(Solver):
         """As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was
         over.
         """
-        if not self.chooses_steps:
+        if not self.traits.chooses_steps:
             state.memory.begin()
 
     def fade(self, state, share):

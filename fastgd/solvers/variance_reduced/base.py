@@ -16,7 +16,7 @@ from fastgd.objective.cost_model import BATCH_COST
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
 from fastgd.runtime.array_shapes import shaped
-from fastgd.solvers.base import Solver, State
+from fastgd.solvers.base import Solver, State, Traits
 from fastgd.solvers.variance_reduced import kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
     column_rates,
@@ -112,8 +112,7 @@ class VarianceReduced(Solver):
         For other losses.
     """
 
-    batch_sizes = ("auto", "growing")
-    random = True
+    traits = Traits(batch_sizes=("auto", "growing"), random=True)
     Memory: type = VarianceReducedMemory
     step: float
 

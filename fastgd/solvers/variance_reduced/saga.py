@@ -7,7 +7,7 @@ at the cost of one number for each row. The table starts at 0, whose mean gradie
 epoch is plain stochastic descent, and no pass is made to fill it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Saga(VarianceReduced):
     Memory = SagaMemory
     name = "saga"
     step = 0.75
-    free_answers = False
+    traits = replace(VarianceReduced.traits, free_answers=False)
 
     def resume(self, state):
         """Measure the data; keep the table if its mean gradient is that of these rows."""

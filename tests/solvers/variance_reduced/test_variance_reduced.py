@@ -338,7 +338,7 @@ def test_a_run_converges_and_says_so(solver):
     result = Loop(one, [], max_iter=1000, tol=1e-6).run(started(one))
     assert result.reason.name == "CONVERGED"
     assert 0.0 <= result.objective - least(F) <= result.bound.value + 1e-12
-    assert one.free_answers == (solver is Svrg)
+    assert one.traits.free_answers == (solver is Svrg)
 
 
 @SOLVERS
