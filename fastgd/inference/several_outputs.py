@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from fastgd.data.tile_sizes import VALUES
 from fastgd.inference import covariance
-from fastgd.inference.summary import NO_LIKELIHOOD, Summary, assembled
+from fastgd.inference.summary import NO_LIKELIHOOD, Summary, explained_share, penalty_note
 from fastgd.losses.base import has_log_likelihood
 from fastgd.objective.objective import Objective
 from fastgd.objective.vector_map import VectorMap
@@ -68,20 +68,19 @@ def summarise_outputs(
     order = np.arange(F.size).reshape(-1, n_outputs).T.ravel()
     matrix = matrix[np.ix_(order, order)]
     table = np.column_stack([coef, intercept]) if F.fit_intercept else coef
-    return assembled(
-        F,
+    return Summary(
         names=list(names) * n_outputs,
         outputs=[label for label in outputs for _ in names],
-        estimate=table.ravel(),
-        matrix=matrix,
+        coef=table.ravel(),
+        covariance=matrix,
         covariance_type=covariance_type,
         level=level,
-        total=total,
         n_observations=n,
         n_effective=n_effective,
         dispersion=1.0 if has_log_likelihood(F.loss) else np.nan,
-        loss=total * loss,
+        deviance_explained=explained_share(F, total * loss, total),
         log_likelihood=-total * loss if has_log_likelihood(F.loss) else np.nan,
+        notes=penalty_note(F, table.ravel()),
         from_optimum=off,
     )
 

@@ -88,9 +88,6 @@ class Summary:
 
     names: list
     coef: np.ndarray
-    std_error: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
     covariance: np.ndarray
     covariance_type: str
     level: float
@@ -99,11 +96,38 @@ class Summary:
     dispersion: float
     deviance_explained: float
     log_likelihood: float
-    aic: float
-    bic: float
     notes: tuple
     outputs: list = field(default_factory=list)
     from_optimum: float = 0.0
+
+    @property
+    def std_error(self):
+        """Roots of the variances."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def low(self):
+        """Lower ends of the intervals."""
+        return self.coef - self._spread
+
+    @property
+    def high(self):
+        """Upper ends of the intervals."""
+        return self.coef + self._spread
+
+    @property
+    def _spread(self):
+        return self.std_error * scipy.special.ndtri(0.5 + 0.5 * self.level)
+
+    @property
+    def aic(self):
+        """Akaike's criterion."""
+        return 2.0 * self.n_effective - 2.0 * self.log_likelihood
+
+    @property
+    def bic(self):
+        """The Bayesian criterion."""
+        return np.log(self.n_observations) * self.n_effective - 2.0 * self.log_likelihood
 
     @property
     def z(self):
@@ -157,18 +181,12 @@ class Summary:
         differences = np.delete(np.eye(len(labels)), base, axis=0)
         differences[:, base] = -1.0
         change = np.kron(differences, np.eye(size))
-        estimate, matrix = change @ self.coef, change @ self.covariance @ change.T
-        error = np.sqrt(np.diag(matrix))
-        spread = error * scipy.special.ndtri(0.5 + 0.5 * self.level)
         return replace(
             self,
             names=self.names[size:],
             outputs=[one for one in self.outputs if one != str(output)],
-            coef=estimate,
-            std_error=error,
-            low=estimate - spread,
-            high=estimate + spread,
-            covariance=matrix,
+            coef=change @ self.coef,
+            covariance=change @ self.covariance @ change.T,
             notes=(*self.notes, f"Coefficients less those of {output}."),
         )
 
@@ -341,20 +359,20 @@ def summarise(
     if covariance_type == "model" and not has_log_likelihood(F.loss):
         raise ValueError(NO_LIKELIHOOD.format(loss=F.loss.name))
     found = covariance_of(F, coef, intercept, total, covariance_type, clusters, reading)
-    return assembled(
-        F,
+    estimate = np.r_[coef, intercept] if F.fit_intercept else coef
+    return Summary(
         names=names,
         outputs=[""] * len(names),
-        estimate=np.r_[coef, intercept] if F.fit_intercept else coef,
-        matrix=found.matrix,
+        coef=estimate,
+        covariance=found.matrix,
         covariance_type=covariance_type,
         level=level,
-        total=total,
         n_observations=found.n_observations,
         n_effective=found.n_effective,
         dispersion=found.dispersion,
-        loss=found.rows.loss,
+        deviance_explained=explained_share(F, found.rows.loss, total),
         log_likelihood=_log_likelihood(F, found, reading),
+        notes=penalty_note(F, estimate),
         from_optimum=found.from_optimum,
     )
 
@@ -391,51 +409,16 @@ def reading_note(objective, total):
     return (READ_AS_COUNTS,) if fractions or (shares and (whole > 1.0).any()) else ()
 
 
-def assembled(
-    objective,
-    *,
-    names,
-    outputs,
-    estimate,
-    matrix,
-    covariance_type,
-    level,
-    total,
-    n_observations,
-    n_effective,
-    dispersion,
-    loss,
-    log_likelihood,
-    from_optimum,
-):
-    """The `Summary` of coefficients with this covariance; `loss` is summed over the rows."""
+def penalty_note(objective, estimate):
+    """A note, or none, of coefficients that a penalty pulls towards 0."""
     F = objective
-    spread = np.sqrt(np.diag(matrix)) * scipy.special.ndtri(0.5 + 0.5 * level)
-    penalised = np.any(F.term.curvature(estimate))
-    return Summary(
-        names=names,
-        outputs=outputs,
-        coef=estimate,
-        std_error=np.sqrt(np.diag(matrix)),
-        low=estimate - spread,
-        high=estimate + spread,
-        covariance=matrix,
-        covariance_type=covariance_type,
-        level=level,
-        n_observations=n_observations,
-        n_effective=n_effective,
-        dispersion=dispersion,
-        deviance_explained=_explained(F, loss, total),
-        log_likelihood=log_likelihood,
-        aic=2.0 * n_effective - 2.0 * log_likelihood,
-        bic=np.log(n_observations) * n_effective - 2.0 * log_likelihood,
-        notes=(PENALISED.format(alpha=F.alpha),) if penalised else (),
-        from_optimum=from_optimum,
-    )
+    return (PENALISED.format(alpha=F.alpha),) if np.any(F.term.curvature(estimate)) else ()
 
 
-def _explained(objective, loss, total):
-    """1 - loss / loss of the null model, where the loss is 0 at best."""
+def explained_share(objective, loss, total):
+    """1 - loss / loss of the null model, where the loss is 0 at best; both are summed over the
+    rows.
+    """
     F = objective
     null = null_model(F)[1] * total
     return 1.0 - loss / null if F.loss.infimum == 0.0 and null > 0.0 else np.nan
