@@ -22,11 +22,13 @@ from fastgd import (
     from_chunks,
     gradient_descent,
 )
-from fastgd.fitting import chunks, replan
+from fastgd.fitting import replan
 from fastgd.fitting import runs as fitting
 from fastgd.objective.meter import Meter
 from fastgd.runtime.workers import workers
 from fastgd.solvers import growing_batch
+from fastgd.solvers.base import Forecast
+from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.stochastic.scheduled import Stochastic
 
 rng = np.random.default_rng(0)
@@ -215,22 +217,26 @@ def test_one_against_the_rest_before_any_check(monkeypatch):
 
 
 def test_a_later_plan_that_is_cut_short_leaves_the_model_of_the_earlier_one(monkeypatch):
-    def stuck(*_):
+    def cut_short(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(replan, "next_plan", stuck)
-    monkeypatch.setattr(replan, "_stuck", lambda *_: True)
-    model = GDClassifier()
+    told = classmethod(lambda cls, F, tol, cutoff=np.inf: Forecast(1.0, "said to be quick"))
+    monkeypatch.setattr(Sdca, "forecast", told)
+    monkeypatch.setattr(replan, "next_plan", cut_short)
+    raw = np.exp(3.0 * np.random.default_rng(0).normal(size=(30, 35)))
+    y = np.log(raw).sum(axis=1) > 0.0
+    model = GDClassifier("hinge", alpha=1e-6, random_state=0)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(X, Y)
-    assert model.score(X, Y) > 0.8
+        model.fit(raw, y)
+    assert model.plan_.solver == "sdca"
+    assert model.score(raw, y) > 0.8
 
 
 def test_partial_fit_is_as_before_the_call(monkeypatch):
     model = GDRegressor(loss=Huber(1.0)).partial_fit(X, X[:, 0])
     before, coef, history = dict(vars(model)), model.coef_.copy(), len(model.history_["passes"])
     with monkeypatch.context() as patch:
-        patch.setattr(chunks, "_value_of_chunk", lambda *args: Pressed(1)())
+        patch.setattr(Stochastic, "answer", lambda *args: Pressed(1)())
         with pytest.raises(KeyboardInterrupt):
             model.partial_fit(X, X[:, 1])
     assert vars(model) == before

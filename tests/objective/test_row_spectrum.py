@@ -81,7 +81,7 @@ def test_of_long_rows_fewer_are_looked_at():
 @pytest.mark.parametrize("fit_intercept", [False, True])
 def test_a_sample_of_one_row_tells_of_no_growth(fit_intercept, monkeypatch):
     """It was said to grow by log(1) / log(1)."""
-    monkeypatch.setattr(spectrum, "_rows_of_sample", lambda F: 1)
+    monkeypatch.setattr(spectrum, "SAMPLE_ROWS", 1)
     X = np.random.default_rng(0).standard_normal((5, 9))
     found = row_spectrum(Objective("squared_error", X, X[:, 0], fit_intercept=fit_intercept))
     assert np.isfinite(found).all()
