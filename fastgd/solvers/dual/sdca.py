@@ -139,12 +139,12 @@ class Sdca(Solver):
     shrinking.
     """
 
+    name = "sdca"
     traits = Traits(
         reads="blocks", batch_sizes=(1,), random=True, judged_by="bound", free_answers=False
     )
     made_with = "seed", "shuffle"
     Memory = SdcaMemory
-    name = "sdca"
 
     @classmethod
     def refusal(cls, objective):

@@ -60,9 +60,9 @@ class AcceleratedMemory(PreconditionedMemory):
 class Accelerated(Preconditioned):
     """`solver="nesterov"`, full batch, automatic steps."""
 
+    name = rule_name = "nesterov"
     traits = replace(Preconditioned.traits, reads="sums")
     Memory = AcceleratedMemory
-    name = rule_name = "nesterov"
 
     @classmethod
     def forecast(cls, objective, tol, cutoff=np.inf):

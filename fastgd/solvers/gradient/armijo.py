@@ -32,8 +32,8 @@ class ArmijoMemory(RuleMemory):
 class Armijo(Solver):
     """A rule's direction with a step found by halving until F falls enough (Armijo, 1966)."""
 
-    Memory = ArmijoMemory
     traits = Traits(outlives_rows=True)
+    Memory = ArmijoMemory
 
     def __init__(self, objective, rule):
         super().__init__(objective)

@@ -64,11 +64,11 @@ class LBFGS(Preconditioned):
         Pairs kept.
     """
 
+    name = "lbfgs"
     traits = replace(
         Preconditioned.traits, reads="sums", batch_sizes=("full", "growing"), judged_by="falls"
     )
     Memory = LBFGSMemory
-    name = "lbfgs"
 
     @classmethod
     def takes_several(cls, term):

@@ -38,8 +38,8 @@ class Preconditioned(Solver):
         T; None: `choose_coordinates`.
     """
 
-    Memory: type = PreconditionedMemory
     traits = Traits(memory_needs_same_objective=True)
+    Memory: type = PreconditionedMemory
 
     def __init__(self, objective, coordinates=None):
         super().__init__(objective)

@@ -61,8 +61,8 @@ class ScheduledFullBatch(Solver):
         Cuts the rate by 5 when progress stalls (`learning_rate="adaptive"`).
     """
 
-    Memory: type = ScheduledMemory
     traits = Traits(chooses_steps=False, outlives_rows=True)
+    Memory: type = ScheduledMemory
 
     def __init__(self, objective, rule, schedule, patience=None):
         super().__init__(objective)
@@ -126,8 +126,8 @@ class AveragedFullBatch(ScheduledFullBatch):
     1992).
     """
 
-    Memory = AveragedMemory
     traits = replace(ScheduledFullBatch.traits, free_answers=False)
+    Memory = AveragedMemory
 
     def __init__(self, objective, rule, schedule, patience=None, average_from=1.0):
         super().__init__(objective, rule, schedule, patience)

@@ -163,10 +163,10 @@ class CentralPath(Solver):
     array([1., 1.])
     """
 
-    traits = Traits(reads="blocks", second_order=True, free_answers=False, proves_itself=True)
-    Memory: type = CentralPathMemory
     name = "newton"
     form = "by an interior point method"
+    traits = Traits(reads="blocks", second_order=True, free_answers=False, proves_itself=True)
+    Memory: type = CentralPathMemory
 
     @classmethod
     def refusal(cls, objective):

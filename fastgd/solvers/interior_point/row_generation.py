@@ -97,11 +97,11 @@ class RowGeneration(Solver):
         Relative suboptimality that the run is for.
     """
 
+    name = "newton"
+    form = "by an interior point method on the rows near a kink"
     traits = Traits(reads="sums", second_order=True, proves_itself=True)
     made_with = ("tol",)
     Memory = RowGenerationMemory
-    name = "newton"
-    form = "by an interior point method on the rows near a kink"
 
     @classmethod
     def refusal(cls, objective):

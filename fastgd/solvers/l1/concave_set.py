@@ -76,10 +76,10 @@ class ConcaveSet(Solver):
     array([1., 0., 0.])
     """
 
-    Memory = ConcaveSetMemory
-    traits = Traits(second_order=True, memory_needs_same_objective=True)
     name = "newton"
     form = "on a working set of columns"
+    traits = Traits(second_order=True, memory_needs_same_objective=True)
+    Memory = ConcaveSetMemory
 
     @classmethod
     def refusal(cls, objective):

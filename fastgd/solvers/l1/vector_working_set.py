@@ -179,10 +179,10 @@ class VectorWorkingSet(Solver):
     [[-1.44, 0.0, 1.44], [0.36, 0.0, -0.36]]
     """
 
+    name = "newton"
+    traits = Traits(second_order=True, memory_needs_same_objective=True)
     made_with = ("seed",)
     Memory = VectorWorkingSetMemory
-    traits = Traits(second_order=True, memory_needs_same_objective=True)
-    name = "newton"
 
     @classmethod
     def takes_several(cls, term):

@@ -228,10 +228,10 @@ class WorkingSet(Solver):
     [0.8, 0.0, 0.3]
     """
 
+    name = "newton"
+    traits = Traits(second_order=True, judged_by="falls", memory_needs_same_objective=True)
     made_with = "seed", "tol"
     Memory = WorkingSetMemory
-    traits = Traits(second_order=True, judged_by="falls", memory_needs_same_objective=True)
-    name = "newton"
 
     @classmethod
     def refusal(cls, objective):

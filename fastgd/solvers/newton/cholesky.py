@@ -162,6 +162,7 @@ class Newton(Solver):
         Relative suboptimality that the run is for: tells how much work lies ahead.
     """
 
+    name = "newton"
     traits = Traits(
         reads="sums",
         batch_sizes=("full", "growing"),
@@ -171,7 +172,6 @@ class Newton(Solver):
     )
     made_with = ("tol",)
     Memory = NewtonMemory
-    name = "newton"
     workspace_names = ("_frozen", "_curvatures", "_spare")
 
     @classmethod

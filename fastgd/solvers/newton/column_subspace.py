@@ -108,8 +108,8 @@ class SubspaceNewton(Solver):
     `ColumnSubspace`.
     """
 
-    traits = Traits(reads="blocks", second_order=True, judged_by="falls")
     name = "newton"
+    traits = Traits(reads="blocks", second_order=True, judged_by="falls")
 
     @classmethod
     def refusal(cls, objective):

@@ -70,10 +70,10 @@ class Eliminating(Solver):
     """`solver="newton"` where many columns never meet: `Elimination`, or `EliminationOfSquares`."""
 
     name = "newton"
+    form = "by elimination"
     traits = Traits(
         batch_sizes=("full", "growing"), begins_on_samples=EVERYWHERE, second_order=True
     )
-    form = "by elimination"
 
     @classmethod
     def refusal(cls, objective):

@@ -60,9 +60,9 @@ class NewtonCG(Preconditioned):
     objective : Objective
     """
 
+    name = "newton"
     traits = replace(Preconditioned.traits, reads="sums", second_order=True)
     Memory = NewtonCGMemory
-    name = "newton"
 
     @classmethod
     def refusal(cls, objective):

@@ -87,6 +87,8 @@ class ProximalNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
+    name = "newton"
+    form = "by proximal steps"
     traits = Traits(
         reads="sums",
         begins_on_samples=("blocks", "elsewhere"),  # where a pass is a reading or a round
@@ -95,8 +97,6 @@ class ProximalNewton(Solver):
     )
     made_with = ("tol",)
     Memory = ProximalNewtonMemory
-    name = "newton"
-    form = "by proximal steps"
     workspace_names = ("_curvatures", "_spare")
 
     @classmethod

@@ -149,10 +149,10 @@ class RowSubspace(Solver):
         Directions kept, the point included; None: what the length of the rows affords.
     """
 
-    Memory = SubspaceMemory
     # Each point is a new array: the first one, what directions are told by and what the run keeps
     # are one, of 10 MB where there are 1.28 million columns.
     traits = Traits(writes_points=False)
+    Memory = SubspaceMemory
 
     def __init__(self, objective, kept=None):
         super().__init__(objective)

@@ -113,6 +113,7 @@ class BlockNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
+    name = "newton"
     traits = Traits(
         reads="sums",
         batch_sizes=("full", "growing"),
@@ -122,7 +123,6 @@ class BlockNewton(Solver):
     )
     made_with = ("tol",)
     Memory = BlockMemory
-    name = "newton"
 
     @classmethod
     def takes_several(cls, term):

@@ -132,9 +132,9 @@ class AutomaticRates(Stochastic):
         Whether each epoch is over other rows.
     """
 
+    name = rule_name = "gd"
     traits = replace(Stochastic.traits, reads="blocks", batch_sizes=(1,), chooses_steps=True)
     Memory = AutomaticRatesMemory
-    name = rule_name = "gd"
 
     @classmethod
     def refusal(cls, objective):

@@ -72,8 +72,8 @@ class BottouRates(Stochastic):
         As for `Stochastic`.
     """
 
-    Memory = BottouRatesMemory
     traits = replace(Stochastic.traits, chooses_steps=True)
+    Memory = BottouRatesMemory
 
     def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
         super().__init__(

@@ -75,9 +75,9 @@ class LaplaceMemory:
 class Laplace(Solver):
     """One chunk of rows an iteration (`partial_fit`)."""
 
-    Memory = LaplaceMemory
     form = "by chunks"
     traits = Traits(free_answers=False)
+    Memory = LaplaceMemory
 
     @staticmethod
     def suits(objective):

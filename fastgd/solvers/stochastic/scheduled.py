@@ -133,8 +133,8 @@ class Stochastic(Solver):
         Whether each epoch is over other rows.
     """
 
-    Memory: type = StochasticMemory
     traits = Traits(chooses_steps=False, free_answers=False, calls_on_update=True)
+    Memory: type = StochasticMemory
 
     def __init__(
         self,

@@ -72,10 +72,10 @@ class Saga(VarianceReduced):
     halved when the differences from the table, which shrink in a run that converges, grow.
     """
 
-    Memory = SagaMemory
     name = "saga"
-    step = 0.75
     traits = replace(VarianceReduced.traits, free_answers=False)
+    Memory = SagaMemory
+    step = 0.75
 
     def resume(self, state):
         """Measure the data; keep the table if its mean gradient is that of these rows."""
