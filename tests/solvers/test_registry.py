@@ -11,6 +11,7 @@ from fastgd.fitting.choose_solver import batch_sizes, cheapest, takeovers
 from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.leaving_rules import Overdue, Slow, Stalled
 from fastgd.fitting.plan import Plan, Settings
+from fastgd.fitting.stored_classes import SOLVERS
 from fastgd.fitting.task import Task
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.objective import Objective
@@ -59,6 +60,8 @@ def test_what_a_class_declares_is_one_of_the_traits_and_each_is_explained():
     assert explained == [one.name for one in dataclasses.fields(Traits)]
     with pytest.raises(TypeError, match="free_answer"):
         Traits(free_answer=False)
+    for solver in SOLVERS:
+        assert not set(explained) & set(dir(solver)), f"{solver.__name__} declares past its traits"
 
 
 @pytest.fixture
