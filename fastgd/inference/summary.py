@@ -102,7 +102,7 @@ class Summary:
 
     @property
     def std_error(self):
-        """Roots of the variances."""
+        """Roots of the diagonal of the covariance."""
         return np.sqrt(np.diag(self.covariance))
 
     @property
@@ -121,12 +121,12 @@ class Summary:
 
     @property
     def aic(self):
-        """Akaike's criterion."""
+        """Akaike's criterion, of models for the same rows the lowest is the best."""
         return 2.0 * self.n_effective - 2.0 * self.log_likelihood
 
     @property
     def bic(self):
-        """The Bayesian criterion."""
+        """The Bayesian criterion, which counts coefficients the more the more rows there are."""
         return np.log(self.n_observations) * self.n_effective - 2.0 * self.log_likelihood
 
     @property
