@@ -16,11 +16,13 @@ from fastgd.runtime.component import python_only
 
 # A matrix of so many columns is looked at as a dense one: a second for its eigenvalues.
 MAX_DENSE = 2000
-# What is below 0 by this share of the largest eigenvalue is rounding, and so is what two halves
-# differ by.
+# Two halves that differ by this share are rounded: their mean is taken.
 ROUNDING_SHARE = 1e-10
-# Lanczos steps, which end with 1 % of an eigenvalue, tell its sign beyond so many roundings.
-CLEARLY = 100.0
+# What elimination, or Lanczos steps, which end with 1 % of an eigenvalue, tell the sign of.
+CLEARLY_BELOW = 100.0  # roundings
+CLEARLY_ABOVE = 1e-3  # of the largest eigenvalue: steps find one above 0 before one that is lower
+# An eigenvalue that is no further below 0, in units in which the diagonal is 1, may be meant as 0.
+ALMOST_0 = 1e-5
 
 
 class Quadratic(Weighted, abstract=True):
@@ -30,6 +32,8 @@ class Quadratic(Weighted, abstract=True):
     ----------
     values, columns, starts : ndarray
         Of P, with its share.
+    below : float
+        How far eigenvalues may be below 0, in units in which the diagonal is 1.
     """
 
     single: ClassVar[bool] = False
@@ -37,6 +41,7 @@ class Quadratic(Weighted, abstract=True):
     values: np.ndarray
     columns: np.ndarray
     starts: np.ndarray
+    below: float
 
     def __repr__(self):
         return "an elastic net with P2"
@@ -64,7 +69,8 @@ class Quadratic(Weighted, abstract=True):
         """The `QuadraticTerm` of this penalty."""
         size = self.starts.size - 1
         matrix = sp.csr_array((alpha * self.values, self.columns, self.starts), shape=(size, size))
-        return QuadraticTerm(matrix, alpha * self.l1, self.low, self.high, n_predictions)
+        ends = self.low, self.high
+        return QuadraticTerm(matrix, alpha * self.l1, *ends, n_predictions, self.below)
 
 
 def with_quadratic(net, P2, positive=False, bounds=None, penalty_weights=None):
@@ -94,19 +100,19 @@ def with_quadratic(net, P2, positive=False, bounds=None, penalty_weights=None):
             "penalty_weights go with P2 where there is an L1 part, which they multiply, else scale "
             "P2; got penalty='l2'"
         )
-    matrix = _checked(P2)
-    arrays = share * matrix.data, matrix.indices, matrix.indptr
+    matrix, below = _checked(P2)
+    arrays = share * matrix.data, matrix.indices, matrix.indptr, below
     held = penalty.l1, np.zeros(penalty.l1.size), penalty.low, penalty.high
     return Quadratic(*held, penalty.n_weights, penalty.n_bounds, *arrays)
 
 
 def _checked(P2):
-    """P2 in CSR form, symmetric and positive semi-definite."""
+    """P2 in CSR form, symmetric, and how far its eigenvalues may be below 0."""
     try:
         matrix = sp.csr_array(P2, dtype=np.float64)
     except (TypeError, ValueError):
         matrix = None
-    if matrix is None or matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+    if matrix is None or matrix.ndim != 2 or not 0 < matrix.shape[0] == matrix.shape[1]:
         shown = f"shape {np.shape(P2)}" if np.shape(P2) else repr(P2)
         raise ValueError(f"P2 must be a square matrix of numbers, got {shown}")
     if not np.isfinite(matrix.data).all():
@@ -118,28 +124,57 @@ def _checked(P2):
     if off.nnz and off.max() > ROUNDING_SHARE:
         off = abs(matrix - matrix.T).max()
         raise ValueError(f"P2 must be symmetric, it differs from its transpose by {off:g}")
-    below = max(ROUNDING_SHARE, EPS * matrix.shape[0]) * np.sqrt(matrix.shape[0])
+    matrix = sp.csr_array(0.5 * (matrix + matrix.T))
+    return matrix, _rounded_below(matrix)
+
+
+def _rounded_below(matrix):
+    """How far the eigenvalues of a symmetric matrix are below 0 by rounding, in units in which the
+    diagonal is 1; ValueError where it is more than that.
+
+    Rounding takes them below 0 by no more than d u of the largest, d columns: of 20 kinds of
+    products, inverses, kernels, projections and Laplacians, with d from 10 to 1,000, it was a sixth
+    of that at most.  1e-10 of the largest was taken for rounding: F then has no minimum, and was
+    proved to be at it.
+    """
+    scaled = with_ones(matrix)[0]
+    empty = matrix.diagonal() == 0.0
+    if empty.any() and abs(scaled[empty]).max() > 0.0:
+        row = int(np.flatnonzero(empty & (abs(matrix).sum(axis=1) > 0.0))[0])
+        raise ValueError(
+            f"P2 must be positive semi-definite, its row {row} is not 0 beside a diagonal of 0"
+        )
     if matrix.shape[0] > MAX_DENSE:
-        if not (_dominates(scaled) or _dominates(matrix) or _is_definite(scaled, below)):
+        rounding = EPS * matrix.shape[0] * _largest(scaled)
+        if not (_dominates(scaled) or _dominates(matrix) or _is_definite(scaled, rounding)):
             raise ValueError(f"P2 must be positive semi-definite, it has {_lowest(matrix)}")
-    elif _least_eigenvalue(scaled) < -below:
-        least = _least_eigenvalue(matrix)
-        raise ValueError(f"P2 must be positive semi-definite, it has the eigenvalue {least:g}")
-    return sp.csr_array(0.5 * (matrix + matrix.T))
+        return rounding
+    values = scipy.linalg.eigvalsh(scaled.toarray())
+    below, largest = max(-values[0], 0.0), np.abs(values).max()
+    if below > EPS * values.size * largest:
+        least = float(scipy.linalg.eigvalsh(matrix.toarray(), subset_by_index=[0, 0])[0])
+        hint = ""
+        if below <= ALMOST_0 and matrix.diagonal().min() >= 0.0:
+            hint = f"; if that is rounding, multiply its diagonal by 1 + {2.0 * below:.1g}"
+        raise ValueError(
+            f"P2 must be positive semi-definite, it has the eigenvalue {least:g}{hint}"
+        )
+    return float(below + EPS * largest)
 
 
-def _least_eigenvalue(matrix):
-    """The smallest, of a matrix that may be a dense one."""
-    return float(scipy.linalg.eigvalsh(matrix.toarray(), subset_by_index=[0, 0])[0])
+def _largest(matrix):
+    """No less than the largest eigenvalue, by the sums of the rows."""
+    return float(abs(matrix).sum(axis=1).max(initial=0.0))
 
 
 def _dominates(matrix):
-    """Whether the diagonal is no less than the magnitudes beside it, but for rounding: by
-    Gershgorin's circles no eigenvalue is below 0.
+    """Whether the diagonal is no less than the magnitudes beside it, but for the rounding of their
+    sums: by Gershgorin's circles no eigenvalue is below 0.
     """
     diagonal = matrix.diagonal()
-    beside = abs(matrix).sum(axis=1) - np.abs(diagonal)
-    return bool((diagonal - beside >= -ROUNDING_SHARE * diagonal).all())
+    sizes = abs(matrix).sum(axis=1)
+    terms = np.diff(matrix.indptr)
+    return bool((2.0 * diagonal - sizes >= -EPS * terms * sizes).all())
 
 
 def _is_definite(matrix, shift):
@@ -147,13 +182,17 @@ def _is_definite(matrix, shift):
     where its least eigenvalue is clearly not 0, else by the signs of the pivots, which elimination
     takes along the diagonal.
 
+    What Lanczos steps find is no less than the least eigenvalue: below 0 it decides.
+
     An eigenvalue that may be 0, as of differences of differences, is what Lanczos steps find last:
     of 2,001 columns 20,000 of them did not, which took 6 s.  Elimination may fill: squares of the
     Laplacian of a random graph of 8,000 nodes take 9 s, and 0.06 s by Lanczos steps.
     """
     least = _by_lanczos(matrix)
-    if least is not None and abs(least) > CLEARLY * shift:
-        return least > 0.0
+    if least is not None and least < -CLEARLY_BELOW * shift:
+        return False
+    if least is not None and least > CLEARLY_ABOVE * _largest(matrix):
+        return True
     shifted = sp.csc_array(matrix + shift * sp.eye_array(matrix.shape[0]))
     options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0}
     try:

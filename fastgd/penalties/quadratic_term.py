@@ -35,6 +35,8 @@ class QuadraticTerm(WeightedTerm):
     l1, low, high : ndarray, (d,) or (1,)
     n_predictions : int
         Each of which has a form of its own.
+    below : float
+        How far rounding has taken eigenvalues below 0, in units in which the diagonal is 1.
 
     Examples
     --------
@@ -48,9 +50,9 @@ class QuadraticTerm(WeightedTerm):
 
     coupled = True
 
-    def __init__(self, matrix, l1, low, high, n_predictions=1):
+    def __init__(self, matrix, l1, low, high, n_predictions=1, below=0.0):
         super().__init__(l1, np.zeros(1), low, high, n_predictions)
-        self.matrix, self.n_predictions = matrix, n_predictions
+        self.matrix, self.n_predictions, self.below = matrix, n_predictions, below
         self.sizes = abs(matrix)
         self.diagonal = np.repeat(matrix.diagonal(), n_predictions)
 
@@ -68,10 +70,12 @@ class QuadraticTerm(WeightedTerm):
 
     def value_rounding(self, coef):
         """Of products that cancel where w is large and P w small: 7e-15 of a true 7e-15, with which
-        F was negative, and so proved to be at its infimum.
+        F was negative, and so proved to be at its infimum.  And of eigenvalues that are below 0 by
+        rounding: what is claimed is claimed of a form that is nowhere below 0.
         """
         table = np.abs(coef).reshape(-1, self.n_predictions)
-        return EPS * float(np.sum(table * (self.sizes @ table)))
+        products = EPS * float(np.sum(table * (self.sizes @ table)))
+        return products + 0.5 * self.below * float(self.diagonal @ (coef * coef))
 
     def gradient(self, coef):
         """The gradient of the form, P w."""

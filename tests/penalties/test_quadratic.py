@@ -215,6 +215,72 @@ def test_what_is_small_beside_the_largest_entry_counts():
     np.testing.assert_array_equal(np.abs(term.flat()), [[0.0], [0.0], [1.0]])
 
 
+def chain(size):
+    """Squares of differences of neighbours: 0 along one direction, and no further below."""
+    return sp.csr_array(sp.diags_array([2.0, -1.0, -1.0], offsets=[0, 1, -1], shape=(size, size)))
+
+
+@pytest.mark.parametrize("size", [D, MAX_DENSE + 1])
+def test_an_eigenvalue_below_0_by_more_than_rounding_is_refused(size):
+    """One of -1e-10 of the largest was taken, and a model proved where F has no minimum."""
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=size) / np.sqrt(size)
+    steep = 10.0 ** rng.uniform(-3.0, 3.0, size)
+    if size == D:
+        held = np.linalg.qr(np.column_stack([v, rng.normal(size=(D, D - 1))]))[0]
+        form = (held * np.r_[-1e-10, np.ones(D - 1)]) @ held.T
+    else:
+        least = 2.0 - 2.0 * np.cos(np.pi / (size + 1))
+        form = chain(size) - (least + 1e-10) * sp.eye_array(size)
+    form = sp.diags_array(steep) @ form @ sp.diags_array(steep)
+    with pytest.raises(ValueError, match="positive semi-definite"):
+        with_quadratic(L2(), form)
+    lifted = sp.csr_array(form) + 1e-9 * sp.diags_array(sp.csr_array(form).diagonal())
+    assert with_quadratic(L2(), lifted).below <= size * 1e-15
+
+
+def test_a_message_says_what_lifts_an_eigenvalue_to_0():
+    form = np.ones((D, D))
+    form[0, 1] = form[1, 0] = 1.0 + 1e-9
+    with pytest.raises(ValueError, match=r"multiply its diagonal by 1 \+ ([0-9.e-]+)$") as refused:
+        with_quadratic(L2(), form)
+    lifted = form + np.diag(np.full(D, float(str(refused.value).rsplit(" ", 1)[1])))
+    with_quadratic(L2(), lifted)
+
+
+def test_rows_beside_a_diagonal_of_0_are_refused():
+    """The eigenvalue is -1e-18, and F goes to minus infinity along the first column."""
+    form = np.diag(np.r_[0.0, np.ones(D - 1)])
+    form[0, 1] = form[1, 0] = 1e-9
+    with pytest.raises(ValueError, match="its row 0 is not 0 beside a diagonal of 0"):
+        with_quadratic(L2(), form)
+
+
+def rounded_forms(size):
+    rng = np.random.default_rng(size)
+    wide = rng.normal(size=(size // 2, size))
+    held = np.linalg.qr(rng.normal(size=(size, size)))[0][:, : size // 2]
+    t = np.linspace(0.0, 1.0, size)
+    near = np.triu(rng.random((size, size)) * (rng.random((size, size)) < 0.3), 1)
+    near += near.T
+    centering = np.eye(size) - 1.0 / size
+    kernel = np.exp(-5.0 * np.subtract.outer(t, t) ** 2)
+    yield from (wide.T @ wide, np.linalg.pinv(wide.T @ wide, hermitian=True), np.ones((size, size)))
+    yield from (np.eye(size) - held @ held.T, kernel, centering @ kernel @ centering)
+    yield np.diag(near.sum(0)) - near
+    yield (held * 10.0 ** np.linspace(-8.0, 8.0, held.shape[1])) @ held.T
+
+
+@pytest.mark.parametrize("size", [10, 60, 400])
+def test_rounding_takes_no_form_too_far_below_0(size):
+    for form in rounded_forms(size):
+        penalty = with_quadratic(L2(), form)
+        term, w = penalty.term(1.0), np.linspace(-1.0, 1.0, size)
+        size_of_form = float(np.diag(form) @ w**2)
+        assert 0.0 < penalty.below <= 2e-16 * size**2
+        assert term.value_rounding(w) >= 0.5 * penalty.below * size_of_form
+
+
 @pytest.mark.parametrize("bounds", [None, (0.0, np.inf), (-0.3, 0.4)], ids=str)
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 def test_the_gap_with_corners_bounds_what_is_left(loss, bounds):
