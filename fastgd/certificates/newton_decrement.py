@@ -283,7 +283,15 @@ def _gain_by_matrix(F, v, value, gradient):
     noise += 8.0 * EPS * scale * float(scale @ np.abs(step))
     if (np.abs(gradient - matrix @ step) > noise).any():
         return np.inf
-    return 0.5 * factor.norm_of(gradient) ** 2
+    return 0.5 * factor.norm_of(gradient) ** 2 + _hidden(F, v, noise)
+
+
+def _hidden(F, v, noise):
+    """What noise of this size in the gradient at `v` may hide of F - F* where no infimum of the
+    loss is known, F may fall for ever: a linear loss was told to be converged at -3e154, where
+    derivatives were no more than what predictions of 1e154 were rounded by.
+    """
+    return float(noise @ np.abs(v)) if F.loss.infimum == -np.inf else 0.0
 
 
 def _without_intercept(F, v, gradient, unsure):

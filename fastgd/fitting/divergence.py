@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgd.certificates.rounding import value_rounding
+from fastgd.objective.endless_fall import endless
 from fastgd.objective.null_model import null_point
 
 # An explicit schedule is never altered: this many times the null model's objective is called
@@ -23,8 +24,8 @@ def reference(objective):
 
 
 def check_null_model(objective):
-    """Raise ValueError where offsets make the loss overflow: beside an infinite F0 nothing can be
-    told.
+    """Raise ValueError where offsets make the loss overflow, beside an infinite F0 nothing can be
+    told, and where a user's loss falls for ever with the intercept.
     """
     F, offsets = objective, objective.samples.offsets
     if offsets.any() and not np.isfinite(F.null_value):
@@ -32,6 +33,12 @@ def check_null_model(objective):
             f"{F.loss!r} overflows with offsets from {offsets.min():.3g} to {offsets.max():.3g}: "
             "they are added to predictions, before the link; for exposures give their logarithms, "
             "offset=np.log(exposure)"
+        )
+    if endless(F):
+        raise ValueError(
+            f"{F.loss!r} has no finite optimum for these targets: it falls for ever with the "
+            f"intercept, from {np.abs(F.null_intercept).max():.3g} on; add rows with other "
+            "targets, or leave the intercept out (fit_intercept=False)"
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.certificates.bound import Bound
+from fastgd.certificates.bound import Bound, relative_gap_at
 from fastgd.data.rows import StridedRows
 from fastgd.fitting import zero_tol
 from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan, takeovers
@@ -108,7 +108,8 @@ class _PlanRun:
         """Join what came of the last plan to the result so far."""
         self.record.updates += _updates(self.objective, result)
         if self.result is not None:
-            result = joined(self.result, result, self.task.settings.tol)
+            tol = self.task.settings.tol
+            result = joined(self.objective, self.result, result, tol)
         self.result = result
 
     def change(self):
@@ -197,7 +198,7 @@ def _with_rows_in_order(task, objective, plan):
     )
 
 
-def joined(before, after, tol=0.0):
+def joined(objective, before, after, tol=0.0):
     """One result for a run and the one that went on from its point by another plan; the better
     of the two points.
     """
@@ -208,12 +209,10 @@ def joined(before, after, tol=0.0):
         # What was proved of the optimum at the other point holds for this one, which is lower.
         gained = other.objective - better.objective
         bound = Bound(max(other.bound.value - gained, 0.0) + better.doubt, other.bound.kind)
-        # Both bounds end at the same number, so each makes up the same multiple of what it is
-        # compared with.
-        share = bound.value / other.bound.value if other.bound.value > 0.0 else 1.0
-        proved = not better.bound.proved and share * other.suboptimality <= tol
+        suboptimality = relative_gap_at(objective, bound.value, better.objective)
+        proved = not better.bound.proved and suboptimality <= tol
         if proved or bound.value < better.bound.value:
-            better = replace(better, bound=bound, suboptimality=share * other.suboptimality)
+            better = replace(better, bound=bound, suboptimality=suboptimality)
     if better is not after:
         history.repeat()
         history.replace_last(

@@ -3,6 +3,7 @@ best of all is kept.
 """
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -329,10 +330,34 @@ def test_the_best_point_and_the_best_proof_are_kept(first):
                 None,
             )
         )
-    found = joined(*results)
+    known = SimpleNamespace(loss=SimpleNamespace(infimum=0.0), null_value=2.0)
+    found = joined(known, *results)
     assert found.objective == 1.0
     assert found.bound.value == pytest.approx(0.01)
     assert found.suboptimality == pytest.approx(0.01 / 0.99)
+
+
+def test_a_proof_of_another_point_is_told_in_the_unit_of_the_better_one():
+    """Without an infimum that is what columns gained: nothing at the first point, all at the other.
+
+    2.8e179 was told of a model that was proved to 1e-14, and no warning given.
+    """
+    before, after = (
+        Result(
+            np.zeros(1),
+            value,
+            Bound(bound, "proof"),
+            bound / max(-value, 1e-175),
+            StopReason.PLATEAU,
+            history([1.0], [np.nan]),
+            None,
+        )
+        for value, bound in ((-1e-175, 28.0), (-28.0, 1e-3))
+    )
+    known = SimpleNamespace(loss=SimpleNamespace(infimum=-np.inf), null_value=0.0)
+    found = joined(known, before, after)
+    assert found.bound.value <= 1e-3
+    assert found.suboptimality == pytest.approx(found.bound.value / 28.0)
 
 
 def test_a_proof_of_two_plans_together_is_a_proof(monkeypatch):

@@ -2,6 +2,7 @@
 
 import re
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,7 +104,8 @@ def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
     after = Result(
         np.ones(1), 1.1, Bound(0.11, "proof"), 0.11 / 0.99, StopReason.CONVERGED, histories[1], None
     )
-    found = joined(before, after)
+    known = SimpleNamespace(loss=SimpleNamespace(infimum=0.0), null_value=2.0)
+    found = joined(known, before, after)
     assert found.point is before.point
     assert found.bound.value == pytest.approx(0.01)
     assert found.suboptimality == pytest.approx(0.01 / 0.99)
