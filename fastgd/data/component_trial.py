@@ -9,6 +9,7 @@ import numbers
 
 import numpy as np
 
+from fastgd.data.declared_trial import try_curvature_bound, try_separable
 from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape, try_shortcuts
 from fastgd.losses.base import VectorLoss, count_predictions
 from fastgd.losses.each_target import of_one_target
@@ -46,8 +47,9 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     ValueError
         For a number of predictions that does not fit, an index out of range, a result that is not a
         real number, a derivative that is not that of the values, a loss that is not convex and
-        does not say so, a `self_concordance` that does not hold, a penalty below 0, or whatever
-        else a method raises; it names class and method. Overflow and the like are let pass.
+        does not say so, a `self_concordance`, `curvature_bound` or `separable` that does not hold,
+        a penalty below 0, or whatever else a method raises; it names class and method. Overflow and
+        the like are let pass.
 
     Examples
     --------
@@ -65,10 +67,13 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
                 _try_derivatives(try_loss, loss, _extremes(targets), n_predictions)
                 _try_derivatives(try_shape, loss, _extremes(targets), n_predictions)
                 _try_derivatives(try_shortcuts, loss, _extremes(targets), n_predictions)
+                _try_derivatives(try_separable, loss, _extremes(targets), n_predictions)
+                _try_derivatives(try_curvature_bound, loss, _extremes(targets), n_predictions)
         elif not is_ours(type(loss)):
             _try_loss(loss, targets)
             _try_derivatives(try_loss, loss, _extremes(targets), 1)
             _try_derivatives(try_shape, loss, _extremes(targets), 1)
+            _try_derivatives(try_curvature_bound, loss, _extremes(targets), 1)
         if not is_ours(type(penalty)):
             _try_penalty(penalty, n_features)
             _try_derivatives(try_penalty, penalty, {0, n_features - 1}, loss.infimum > -np.inf)

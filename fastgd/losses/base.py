@@ -43,6 +43,7 @@ class Loss(Component, family=True):
         Whether the value is convex in the prediction, for every target.
     curvature_bound : float
         The largest curvature (the Lipschitz constant of the derivative); inf if there is none.
+        A fit tries what is declared on its own targets.
     self_concordance : float or None
         M with abs(third derivative) <= M * curvature everywhere; None if there is none or it is
         unknown.  Proofs rest on it: a fit tries what is declared on its own targets.
@@ -239,7 +240,7 @@ class VectorLoss(Component, family=True):
     name, smooth, convex, infimum, classification, target_domain : object
         As those of `Loss`.
     curvature_bound : float
-        Bound of the largest eigenvalue of the (K, K) second derivative H.
+        Bound of the largest eigenvalue of the (K, K) second derivative H; tried as that of `Loss`.
     self_concordance : float or None
         M with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and
         v (squared 0, softmax 2).
@@ -247,7 +248,7 @@ class VectorLoss(Component, family=True):
         Whether the same number added to all K predictions changes nothing: models are then told
         with intercepts that sum to 0.
     separable : bool
-        Whether the value is a sum of one function of each prediction.
+        Whether the value is a sum of one function of each prediction; tried, too.
     n_classes : float
         K, where the loss knows it without the targets; else 0.
 

@@ -510,6 +510,70 @@ def test_a_self_concordance_that_holds_is_let_pass_in_the_far_tails(methods):
             try_shape(own, targets_of(loss, [*numbers, *-numbers, 0.0, 1.0]), 1)
 
 
+@pytest.mark.parametrize("size", [2, 3, 12, 30])
+def test_a_curvature_bound_of_several_predictions_is_tried(size):
+    """Softmax curves by 1/2 where two classes have half of all each, by 1 / K at 0."""
+    targets = np.arange(float(size))[:, None]
+    kind = type("Flat", (Counted,), {"curvature_bound": 0.4})
+    with pytest.raises(ValueError, match=r"Flat curves by 0\.[45].* curvature_bound 0\.4 says"):
+        try_components(kind(), L2(), targets, 3)
+    right = type("Right", (Counted,), {"curvature_bound": 0.5, "self_concordance": 2.0})
+    try_components(right(), L2(), targets, 3)
+
+
+def test_a_curvature_bound_of_one_prediction_is_tried():
+    logistic = {
+        "value": lambda self, z, y: np.logaddexp(0.0, -y * z),
+        "derivative": lambda self, z, y: -y / (1.0 + np.exp(y * z)),
+    }
+    with pytest.raises(ValueError, match=r"curves by 0\.25 at prediction 0.* curvature_bound 0\.2"):
+        try_components(
+            type("Flat", (Loss,), {**logistic, "curvature_bound": 0.2})(),
+            L2(),
+            np.array([-1.0, 1.0]),
+            3,
+        )
+    sharp = {
+        "value": lambda self, z, y: 0.5 * (z - y) ** 2 if abs(z - y) < 0.1 else 0.1 * abs(z - y),
+        "derivative": lambda self, z, y: min(max(z - y, -0.1), 0.1),
+        "curvature": lambda self, z, y: 1.0 * (abs(z - y) < 0.1),
+    }
+    kind = type("Sharp", (Loss,), {**sharp, "curvature_bound": 0.5})
+    with pytest.raises(ValueError, match=r"curves by 1 at prediction -1\.5, target -1\.5"):
+        try_components(kind(), L2(), TARGETS, 3)
+    try_components(type("Right", (Loss,), {**sharp, "curvature_bound": 1.0})(), L2(), TARGETS, 3)
+
+
+def test_a_wrong_bound_is_refused_by_the_first_fit():
+    class Squares(ToyMultiSquared):
+        curvature_bound = 0.5
+
+    Y = np.random.default_rng(0).normal(size=(len(X), 2))
+    with pytest.raises(ValueError, match=r"Squares curves by 1 .*curvature_bound 0\.5"):
+        GDRegressor(Squares()).fit(X, Y)
+
+
+def test_a_sum_of_functions_of_each_prediction_is_one():
+    class Mixed(ToyMultiSquared):
+        separable = True
+        curvature_bound = 2.0
+
+        def value(self, predictions, target):
+            own = predictions - target
+            return 0.5 * (own * own).sum() + 0.5 * own[0] * own[1]
+
+        def derivatives(self, predictions, target, out):
+            for k in range(predictions.size):
+                out[k] = predictions[k] - target[k]
+            out[0] += 0.5 * (predictions[1] - target[1])
+            out[1] += 0.5 * (predictions[0] - target[0])
+
+    targets = np.array([[0.0, 1.0], [3.0, -2.0]])
+    with pytest.raises(ValueError, match=r"Mixed.derivatives goes from .* `separable = False`"):
+        try_components(Mixed(), L2(), targets, 3)
+    try_components(type("Apart", (ToyMultiSquared,), {"separable": True})(), L2(), targets, 3)
+
+
 def test_a_loss_of_each_target_is_tried_too():
     """`MultiTask` wrapped it, and the wrapper is ours: nothing was tried, and an infimum that was
     false was believed.

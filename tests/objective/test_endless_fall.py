@@ -74,7 +74,7 @@ def problem(n=60):
 def test_a_loss_that_falls_with_the_intercept_is_refused(loss, given):
     """Of 24 such fits 13 were told to be converged, 7 of them proved."""
     X, y = problem()
-    with pytest.raises(ValueError, match="no finite optimum.*falls for ever with the intercept"):
+    with pytest.raises(ValueError, match=r"no finite optimum.*falls for ever with the intercept"):
         GDRegressor(loss, **given).fit(X, y)
 
 
