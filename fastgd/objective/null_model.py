@@ -45,7 +45,11 @@ def best_shift(objective):
             # What offsets of 100 may bring before a logarithm's link, 1e42, tells of no loss that
             # is next to nothing.
             usual = loss_of_shift(objective, np.zeros(1))(0.0)[0]
-        return lowest(sums, size, objective.loss.infimum, _likely_shift(objective), usual)
+        # Where both classes weigh something the loss falls to a minimum, however small that is:
+        # with one of 1e-100 beside ones F0 was 1e80 times too large, in whose unit claims are told.
+        ends = objective.loss.classification and min(_class_weights(objective.samples)) > 0.0
+        infimum = -np.inf if ends else objective.loss.infimum
+        return lowest(sums, size, infimum, _likely_shift(objective), usual)
     return 0.0, sums(0.0)[0]
 
 
@@ -193,17 +197,21 @@ def _few_samples(objective):
     samples, n_active = objective.samples, objective.n_active
     if not objective.loss.classification or samples.offsets.any():
         return None
-    positive = samples.targets > 0.0
-    if samples.weights.size > 1:
-        weights = samples.weights[positive].sum(), samples.weights[~positive].sum()
-    else:
-        weights = samples.weights[0] * positive.sum(), samples.weights[0] * (~positive).sum()
-    two = WeightedSamples(np.array([1.0, -1.0]), np.array(weights, dtype=np.float64), np.zeros(1))
+    weights = np.array(_class_weights(samples), dtype=np.float64)
+    two = WeightedSamples(np.array([1.0, -1.0]), weights, np.zeros(1))
     # For two samples a kernel is not worth compiling.
     plain = getattr(kernels.shifted_sums, "py_func", kernels.shifted_sums)
     return lambda shift: tuple(
         total / n_active for total in plain(two, objective.loss, np.zeros(1), shift)
     )
+
+
+def _class_weights(samples):
+    """What the classes +1 and -1 weigh."""
+    positive = samples.targets > 0.0
+    if samples.weights.size > 1:
+        return samples.weights[positive].sum(), samples.weights[~positive].sum()
+    return samples.weights[0] * positive.sum(), samples.weights[0] * (~positive).sum()
 
 
 def loss_of_shift(objective, predictions):

@@ -23,6 +23,20 @@ def test_it_has_no_columns_and_the_value_of_the_null_model(loss, fit_intercept):
     assert F.value(point) == pytest.approx(value, rel=1e-14)
 
 
+@pytest.mark.parametrize("tiny", [1e-15, 1e-100, 1e-300])
+@pytest.mark.parametrize("offset", [None, 0.5], ids=["no offset", "offset"])
+def test_a_class_that_weighs_next_to_nothing_has_its_share(tiny, offset):
+    """The search ended at 3e-18 where 1e-98 is the least, and a model was proved in that unit."""
+    y = np.resize([1.0, -1.0, -1.0], 30)
+    weights = np.where(y > 0.0, tiny, 1.0)
+    offset = None if offset is None else np.full(30, offset)
+    F = Objective("log_loss", np.ones((30, 1)), y, sample_weight=weights, offset=offset)
+    share = 0.5 * tiny
+    intercept, value = null_model(F)
+    assert intercept + (0.0 if offset is None else 0.5) == pytest.approx(np.log(share), abs=1e-9)
+    assert value == pytest.approx(share * (1.0 - np.log(share)), rel=1e-9)
+
+
 def test_several_predictions_have_an_intercept_each():
     F = Objective(ToyMultiSquared(), np.ones((4, 2)), np.eye(3)[[0, 1, 2, 2]])
     point = null_point(F, np.array([0.1, 0.2, 0.3]))
