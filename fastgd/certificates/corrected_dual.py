@@ -88,7 +88,7 @@ def lower_bound(objective, v, step, workspace=None):
     # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
     wrong += tiny * float(np.sqrt(F.moments().largest_norm2))
     rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
-    largest = abs(intercept + shift) + largest_of(predictions) + largest_of(moves)
+    largest = F.samples.largest(predictions) + F.samples.largest(moves) + abs(intercept + shift)
     predicted = float(sizes @ (np.abs(v) + np.abs(step)))
     rounded = dual_rounding(F, value, derivative, predicted, largest, tiny)
     return value - rest**2 / (2.0 * F.l2) - rounded
@@ -129,7 +129,7 @@ def dual_rounding(objective, value, derivative, predicted, largest, tiny):
     rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * derivative * (
         predicted + offset_size(F)
     )
-    scaled = 1.0 + float(largest) + largest_of(F.samples.offsets) + largest_of(F.samples.targets)
+    scaled = 1.0 + float(largest) + offset_size(F) + F.samples.largest(F.samples.targets)
     return rounded + 4.0 * tiny * scaled
 
 
@@ -138,8 +138,3 @@ def root_mean_square(F, duals):
     weights = np.broadcast_to(F.samples.weights, duals.shape)
     squares = np.divide(duals**2, weights, out=np.zeros_like(duals), where=weights > 0.0)
     return float(np.sqrt(F.n_active * squares.sum()))
-
-
-def largest_of(values):
-    """The greatest absolute value of an array."""
-    return max(float(values.max()), -float(values.min()))

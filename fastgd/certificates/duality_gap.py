@@ -120,7 +120,7 @@ class DualityGap:
         F = self.objective
         table = np.abs(v).reshape(-1, F.n_predictions)
         predictions = float((F.largest() @ table[:-1] + table[-1]).max())
-        return 4.0 * unbalanced * (1.0 + predictions + float(np.abs(F.samples.targets).max()))
+        return 4.0 * unbalanced * (1.0 + predictions + F.samples.largest(F.samples.targets))
 
     def _blurred(self, v, smooth_value, gap):
         """What rounding may have taken from the gap at `v`: of w.g, and of w*.g for an optimum w*

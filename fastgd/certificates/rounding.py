@@ -82,10 +82,7 @@ def prediction_size(F, v, rough=False):
 
 def offset_size(F):
     """The greatest |offset|: what predictions are rounded in beside `prediction_size`."""
-    offsets = F.samples.offsets
-    if offsets.size == 1:
-        return abs(float(offsets[0]))
-    return max(float(offsets.max()), -float(offsets.min()))
+    return F.samples.largest(F.samples.offsets)
 
 
 def gradient_rounding(F, value, size):

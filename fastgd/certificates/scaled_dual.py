@@ -25,7 +25,6 @@ import numpy as np
 from fastgd.certificates.corrected_dual import (
     balanced_duals,
     dual_rounding,
-    largest_of,
     root_mean_square,
 )
 from fastgd.certificates.rounding import derivative_rounding, sum_rounding
@@ -80,11 +79,11 @@ def lower_bound(objective, before, after, coef, there, index=slice(None)):
     value = below - float(terms.sum())
     rounded = wrong * norm + 4.0 * EPS * float(np.abs(terms).sum())
     size = (norm + 2.0 * float(np.abs(coef).sum())) * F.row_size() + shifts
-    largest = largest_of(predictions) + largest_of(moves) + shifts
+    largest = F.samples.largest(predictions) + F.samples.largest(moves) + shifts
     rounded += dual_rounding(F, below, derivative, size, largest, tiny)
     if F.l2 > 0.0:
         beyond = np.maximum(np.abs(gradient) + (wrong - F.l1), 0.0)
         return value - rounded - float(beyond @ beyond) / (2.0 * F.l2)
-    steepest = max(largest_of(gradient) + wrong, F.l1)
+    steepest = max(float(np.abs(gradient).max(initial=0.0)) + wrong, F.l1)
     share = F.l1 / steepest
     return share * (value - rounded) + (1.0 - share) * F.loss.infimum

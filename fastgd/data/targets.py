@@ -110,6 +110,16 @@ class WeightedSamples(Samples):
         return np.arange(0, n, -(-n // most))
 
     @python_only
+    def largest(self, values):
+        """The greatest |value| of the rows with a positive weight; `values` are of all rows, or one
+        for all.
+        """
+        values = np.asarray(values)
+        if len(values) > 1 and self.weights.size > 1 and not self.weights.all():
+            values = values[self.weights > 0.0]
+        return max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
+
+    @python_only
     def active(self):
         """Indices of the rows with a positive weight."""
         if self.weights.size > 1:

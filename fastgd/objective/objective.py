@@ -40,6 +40,10 @@ from fastgd.runtime.array_shapes import check_arrays, shaped
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
+# Norms of all rows, with the greatest weight, stand in for weighted ones where that is no more than
+# so many times the mean.
+HEAVY = 100.0
+
 
 @shaped(
     norms="d",
@@ -770,6 +774,8 @@ class Objective:
         ndarray, (d,)
             Not to be written over.
         """
+        if self._moments is None and self._norms is None and not self._even:
+            self.moments()
         if self._moments is None and self._norms is None:
             self.meter.count(0.5 / self.share)  # of all rows, those of a part or not
             self._norms = self.rows.column_norms()
@@ -779,7 +785,7 @@ class Objective:
         """Root of the mean of s_i |x_i|^2, or more: without moments for a look at the values,
         kept.
         """
-        if self.knows_columns:
+        if self.knows_columns or not self._even:
             return float(np.linalg.norm(self.root_mean_squares()))
         if self._row_size is None:
             total = self.rows.sum_of_squares() if self.rows.dtype == np.float64 else np.inf
@@ -798,9 +804,18 @@ class Objective:
         -------
         ndarray, (d,)
         """
-        if self._moments is not None:
-            return np.sqrt(self._moments.mean_squares)
+        if self._moments is not None or not self._even:
+            return np.sqrt(self.moments().mean_squares)
         return self.largest() * np.sqrt(float(self.samples.weights.max()) / self.n_active)
+
+    @property
+    def _even(self):
+        """Whether norms of all rows tell of the weighted ones: no row has the weight 0, and none
+        far more than most.
+
+        Rows of weight 0 with x = 1e8 beside ones had made F look rounded in 1e-8.
+        """
+        return measured_once(self, _weighs_evenly)
 
     @property
     def knows_columns(self):
@@ -958,3 +973,9 @@ def _moments_of_part(part):
 
 def _vector(v):
     return np.ravel(as_floats(v, "the vector of unknowns"))
+
+
+def _weighs_evenly(objective):
+    """Whether each row weighs something, and none more than `HEAVY` times the mean, which is 1."""
+    weights = objective.samples.weights
+    return weights.size == 1 or bool(weights.min() > 0.0 and weights.max() <= HEAVY)
