@@ -44,6 +44,7 @@ from fastgd.solvers.base import (
 )
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.quasi_newton import is_curved, two_loops
+from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 MIN_RATE = 1e-10
 MAX_PAIRS = 10
@@ -105,8 +106,8 @@ MAX_COUPLED = 1e8
 
 @dataclass
 @shaped(factor={"scale": "u"}, anchor="u", row_curvatures="n", pairs="u")
-class NewtonMemory:
-    """What Newton's method remembers.
+class NewtonMemory(Falls):
+    """What Newton's method remembers, `idle` and `shortest` among it where F is not convex.
 
     Attributes
     ----------
@@ -272,6 +273,9 @@ class Newton(Solver):
             point, value, gradient = found
             self._remember(memory, rate, point - state.point, gradient - g, -derivative)
             state.point, state.value, state.gradient = point, value, gradient
+            if not F.convex and F.parent is None:
+                # No proof ends it: with tol=0 400 iterations brought nothing after the first 8.
+                notice_rounding(state, total, value + F.rest_value(point), gradient)
             if self._ahead is not None:
                 matrix, self._ahead = self._ahead, None
                 self._take_curvature(state, matrix)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import GDRegressor, Objective
+from fastgd import GDRegressor, Objective, StopReason
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.linalg.cholesky import Factor
@@ -453,3 +453,17 @@ def test_a_matrix_of_a_much_larger_alpha_is_not_followed(kind):
     for _ in range(8):
         solver.advance(state)
     assert np.abs(F.gradient(state.point)).max() < 1e-10
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_a_loss_that_is_not_convex_ends_where_f_no_longer_falls(scale):
+    """With tol=0, where no proof ends a run, 400 iterations went on among rounding after 8."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(300, 5))
+    y = scale * rng.wald(np.exp(0.3 * X[:, 0]), 2.0)
+    model = GDRegressor("inverse_gaussian", solver="newton", alpha=1e-6, tol=0).fit(X, y)
+    values = model.history_["objective"]
+    lowest = values.min() + 8.0 * np.finfo(float).eps * abs(values.min())
+    assert model.n_iter_ <= np.argmax(values <= lowest) + 20
+    assert model.stop_reason_ is StopReason.CONVERGED
+    assert model.bound_kind_ == "estimate"
