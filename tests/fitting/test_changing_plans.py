@@ -297,6 +297,10 @@ def test_dual_ascent_is_the_last_where_it_is_not_expected_to_pay():
     while (following := next_plan(tried, F, "it ended")) is not None:
         tried.append(following[0])
     assert [one.solver for one in tried[-2:]] == ["gd", "sdca"]
+    # But not after what is told to take far more: 92,070 passes beside 3,781.
+    passes = Sdca.forecast(F, 1e-4).passes
+    assert Sdca.forecast(F, 1e-4, 5.0 * passes).last
+    assert not Sdca.forecast(F, 1e-4, 20.0 * passes).last
     named = [Plan("newton", "full", "auto", (), INTERIOR_POINT)]
     while (following := next_plan(named, F, "", automatic=False)) is not None:
         named.append(following[0])

@@ -655,9 +655,13 @@ def matrix_of_set(objective):
 
 def likely_size(objective):
     """How many coefficients are likely not to be 0, of which there is a matrix."""
+    return min(steep_columns(objective), objective.n_active, WIDEST_MATRIX)
+
+
+def steep_columns(objective, times=1.0):
+    """How many columns have a gradient of more than so many times l1 at the null model."""
     F = objective
-    likely = int(np.count_nonzero(measured_once(F, null_gradient) > F.l1))
-    return min(likely, F.n_active, WIDEST_MATRIX)
+    return int(np.count_nonzero(measured_once(F, null_gradient) > times * F.l1))
 
 
 def null_gradient(objective):

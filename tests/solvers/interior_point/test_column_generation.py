@@ -170,6 +170,23 @@ def test_where_a_loss_is_smooth_columns_that_are_likely_to_be_in_the_model_are_t
     assert likely_iterations(smooth, 1e-4) == 22.0
 
 
+def test_where_a_loss_has_kinks_stages_up_to_columns_that_are_steep_are_told(monkeypatch):
+    """However weak the L1 part was, it was told the passes of 400 columns: 2,230 for 92,070."""
+    monkeypatch.undo()
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(900, 1000)), rng.normal(size=900)
+    strong, weak = (Objective("quantile", X, y, penalty="l1", alpha=a) for a in (1.0, 1e-4))
+    cost = path_on_columns._iteration_cost
+    n_last, n_stage = likely_iterations(strong, 1e-4), path_on_columns.ITERATIONS_OF_STAGE
+    told = ColumnGeneration.forecast(strong, 1e-4)
+    assert told.passes == pytest.approx(n_last * cost(strong, 200))
+    assert (told.last, told.sure) == (False, False)
+    # 200 and 400 columns, and then all, for 800 are most of those that a matrix holds.
+    expected = n_stage * (cost(weak, 200) + cost(weak, 400)) + n_last * cost(weak, 1000)
+    assert ColumnGeneration.forecast(weak, 1e-4).passes == pytest.approx(expected)
+    assert expected > 10.0 * told.passes
+
+
 def test_an_interrupt_between_two_stages_leaves_the_point(monkeypatch):
     """The columns were those of the next stage, the state that of the last: a ValueError."""
     F = problem(Hinge())
