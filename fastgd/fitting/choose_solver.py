@@ -145,23 +145,28 @@ def compared(objective, tol, batch="auto"):
 
 def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
-    each other: by their forecasts; then those whose need is unknown.  Hopeless ones are left out
-    where there are others.
+    each other: by their forecasts; then those whose need is unknown, where losses are not smooth
+    update rules after all but the hopeless ones, for they prove nothing of them.  Hopeless ones are
+    left out where there are others.
     """
     open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
     pairs = [(one, one.forecast(objective, tol)) for one in open_to]
     pairs = [(one, forecast) for one, forecast in pairs if forecast.passes < np.inf]
     hopeful = [pair for pair in pairs if not _is_hopeless(objective, pair[1])]
-    return sorted(hopeful or pairs, key=_order_of_takeover)
+    return sorted(
+        hopeful or pairs, key=functools.partial(_order_of_takeover, objective.loss_smooth)
+    )
 
 
-def _order_of_takeover(pair):
+def _order_of_takeover(smooth, pair):
     """Those whose need is known by their forecasts, sure ones up to `SURE_TAKEOVER_MARGIN` times
     that of others.
     """
-    _, forecast = pair
+    solver, forecast = pair
     margin = SURE_TAKEOVER_MARGIN if forecast.sure else 1.0
-    return is_unknown(forecast), forecast.passes / margin
+    unknown = is_unknown(forecast)
+    unproving = unknown and bool(solver.rule_name) and not smooth
+    return unknown, HOPELESS_PASSES if unproving else forecast.passes / margin
 
 
 def _rank(objective, forecast):

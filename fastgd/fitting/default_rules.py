@@ -9,7 +9,7 @@ import numpy as np
 from fastgd.certificates.certifier import provable
 from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan
 from fastgd.fitting.extrapolation import Cautious, Extrapolated
-from fastgd.fitting.leaving_rules import Outpaced, Overdue, Slow, Stalled
+from fastgd.fitting.leaving_rules import Outgrown, Outpaced, Overdue, Slow, Stalled
 from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast_of_plan, is_again, next_plan
 from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
@@ -55,7 +55,7 @@ def _rules_of_tol(task, tried, solver):
     return [
         *_rules_of_falls(task, tried[-1], solver),
         *_rules_of_standstill(settings, tried, F, _overhead_so_far(solver)),
-        *rules_of_rivals(settings, tried, F, _overhead_so_far(solver)),
+        *rules_of_rivals(settings, tried, F, _overhead_so_far(solver), solver.passes_left),
     ]
 
 
@@ -132,12 +132,13 @@ def _is_last(tried, method, objective, tol):
     return estimated and (other is None or is_unknown(forecast_of_plan(other[0], F, tol)))
 
 
-def rules_of_rivals(settings, tried, objective, so_far=None):
+def rules_of_rivals(settings, tried, objective, so_far=None, left=None):
     """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
 
     How much rows undo of each other's steps decides dual ascent, how many change the piece of
     their loss Newton's method where curvature jumps, how curvature is spread methods of past
-    gradients, and how many coefficients are not 0 a working set; none is known before.
+    gradients, and how many coefficients are not 0 a working set, and an interior point method on
+    a few columns; none is known before.
     """
     F, plan, tol = objective, tried[-1], settings.tol
     if settings.solver != "auto" or plan.solver not in batch_sizes() or is_again(tried):
@@ -147,8 +148,16 @@ def rules_of_rivals(settings, tried, objective, so_far=None):
     at_once = method.traits.second_order and jumps
     if not (at_once or method.traits.judged_by):
         return []
+    if method.traits.judged_by == "forecast":
+        if F.loss_smooth:  # others were tried before it
+            return []
+        proving = functools.cache(lambda: DOUBTED * _proving_rival_passes(tried, F, tol))
+        told = forecast_of_plan(plan, F, tol).passes
+        return [Outgrown(told, proving, functools.partial(left, tol))]
     if method.traits.judged_by == "bound":
-        rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
+        # Where another plan was left for it, what nobody can tell is no better.
+        unknown = F.loss_smooth or len(tried) == 1
+        rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol, unknown))
         worth = 1.0 + method.overhead_passes(F)
         return [Overdue(tol, forecast_of_plan(plan, F, tol).passes, rival_passes, worth)]
     least = 0.0 if at_once else forecast_of_plan(plan, F, tol).passes
@@ -174,3 +183,13 @@ def _rival_passes(tried, objective, tol, unknown=True, doubted=1.0):
     if is_unknown(found) and not unknown:
         return np.inf
     return found.passes if found.sure else doubted * found.passes
+
+
+def _proving_rival_passes(tried, objective, tol):
+    """What the next plan takes, in passes' worth of time, slow or not; inf where there is none, or
+    an update rule, which proves nothing of a loss that is not smooth.
+    """
+    other = next_plan(tried, objective, "", tol=tol)
+    if other is None or other[0].solver not in batch_sizes():
+        return np.inf
+    return forecast_of_plan(other[0], objective, tol).passes

@@ -130,6 +130,37 @@ class Overdue(LeavingRule):
         return float(self.worth * np.log(max(far[-1] / self.tol, 1.0)) / pace)
 
 
+class Outgrown(LeavingRule):
+    """What the solver forecasts anew, by what its run has found out, is more than its forecast and
+    more than another plan takes: a wrong plan.
+
+    That of an interior point method on a few columns, of which more join: an iteration on all of
+    them may take a thousand times as much as one of the first.
+
+    Parameters
+    ----------
+    forecast : float
+        What it was to take, in passes' worth of time.
+    other : callable
+        What another plan takes, in that unit.
+    left : callable
+        What is left, as the solver forecasts it now.
+    """
+
+    def __init__(self, forecast, other, left):
+        self.forecast, self.other, self.left = forecast, other, left
+
+    def check(self, history):
+        """PLATEAU where the other plan is expected to be there first."""
+        left = self.left()
+        grown = history["passes"][-1] + left > self.forecast
+        return StopReason.PLATEAU if grown and left > self.other() else None
+
+    def to_go(self, history):
+        """What is left, as the solver forecasts it."""
+        return self.left()
+
+
 class Outpaced(LeavingRule):
     """The passes so far, and the epochs that noise alone adds to them, are worth the whole of
     another plan.

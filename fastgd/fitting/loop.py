@@ -319,8 +319,10 @@ class Loop:
         return check if check.objective == value else None
 
     def _due(self, state, progress):
-        """Whether a check is due: by the number of iterations, or as the solver is nearly done."""
-        if self._regular(state):
+        """Whether a check is due: by the number of iterations, as these get dearer, or as the
+        solver is nearly done.
+        """
+        if self._regular(state) or progress.dearer:
             return True
         return self.tol is not None and (progress.done or self._near(progress) <= self.tol)
 

@@ -63,6 +63,9 @@ class Progress(NamedTuple):
         A bound on the error of F at the answer if F was not computed from X; None if it was.
     on_all_rows : bool
         Whether the state belongs to all rows; if not, nothing else is told.
+    dearer : bool
+        Whether iterations are about to take more than they did: a check is due, for another plan
+        may be better now.
     done : bool
         Whether the solver has nothing left to do.
     """
@@ -75,6 +78,7 @@ class Progress(NamedTuple):
     inverse_root: np.ndarray | None = None
     doubt: float | None = None
     on_all_rows: bool = True
+    dearer: bool = False
     done: bool = False
 
 
@@ -252,11 +256,12 @@ class Traits:
     second_order : bool
         Whether steps come from the curvature of F: where that of the loss jumps they tell nothing
         of the next ones.
-    judged_by : {"", "falls", "bound"}
+    judged_by : {"", "falls", "bound", "forecast"}
         By what `auto` judges how much is left, and leaves a run where another plan is expected to
-        be there first: falls of F, once what was forecast is spent, or how its bound comes closer.
-        "" where the forecast is the cost of matrices, which takes two or three times that at most;
-        others may take a hundred times theirs.
+        be there first: falls of F, once what was forecast is spent, how its bound comes closer, or
+        `passes_left`, what the solver forecasts anew.  "" where the forecast is the cost of
+        matrices, which takes two or three times that at most; others may take a hundred times
+        theirs.
     chooses_steps : bool
         Whether the solver chooses its own steps; if so the best point seen is the answer, and a
         diverging step is retreated from.
@@ -288,7 +293,7 @@ class Traits:
     begins_on_samples: tuple[str, ...] = ()
     random: bool = False
     second_order: bool = False
-    judged_by: Literal["", "falls", "bound"] = ""
+    judged_by: Literal["", "falls", "bound", "forecast"] = ""
     chooses_steps: bool = True
     free_answers: bool = True
     proves_itself: bool = False
@@ -466,6 +471,12 @@ class Solver:
     def progress(self, state):
         """What is known of the state without a look at the rows: a `Progress`."""
         return Progress(done=state.done)
+
+    def passes_left(self, tol):
+        """What is left to tol by what the run has found out, in passes' worth of time: asked of
+        solvers that are judged by it.
+        """
+        raise NotImplementedError
 
     def answer(self, state):
         """Unknowns to report, for example an average of iterates."""

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor, Huber, MultiTask, Objective, Quantile, solvers
 from fastgd.certificates.bound import Bound
 from fastgd.fitting import runs as fitting
+from fastgd.fitting.choose_solver import takeovers
 from fastgd.fitting.default_rules import rules_of_rivals
 from fastgd.fitting.history import History
 from fastgd.fitting.leaving_rules import Overdue, Slow
@@ -26,7 +27,9 @@ from fastgd.solvers.base import LAST_RESORT, Forecast, Progress
 from fastgd.solvers.dual.dual_cost import dual_passes
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.interior_point import column_generation
 from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
 from fastgd.solvers.newton.subspace import combining_cost
@@ -464,3 +467,48 @@ def test_past_gradients_go_on_where_only_the_curvature_tells_how_far_the_optimum
     assert model.converged_
     each = [GDRegressor(Huber(0.001), alpha=0.0, tol=1e-8).fit(X, y).objective_ for y in Y.T]
     assert model.objective_ == pytest.approx(sum(each), rel=1e-4)
+
+
+def weak_elastic_net(seed=0):
+    """Rows that are fewer than columns, and an L1 part that holds hardly any of them at 0."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 450))
+    given = {"penalty": "elasticnet", "l1_ratio": 0.05, "alpha": 1e-3}
+    return X, X[:, :30].sum(axis=1) + rng.normal(size=60), given
+
+
+def test_columns_by_need_are_left_where_they_become_more_than_dual_ascent_takes(monkeypatch):
+    """They were never left, and took 92,070 passes where they were forecast 2,230 and dual ascent
+    takes 3,781.
+    """
+    monkeypatch.setattr(column_generation, "MIN_COLUMNS", 4)
+    monkeypatch.setattr(ColumnGeneration, "forecast", lambda *given: Forecast(20.0, "few"))
+    X, y, given = weak_elastic_net()
+    told = {"passes": 1e9}
+    monkeypatch.setattr(Sdca, "forecast", lambda *given: Forecast(**told, last=True))
+    model = GDRegressor(Quantile(0.5), **given, random_state=0).fit(X, y)
+    assert (model.plan_.solver, model.converged_) == ("newton", True)
+    told["passes"] = 5.0
+    model = GDRegressor(Quantile(0.5), **given, random_state=0).fit(X, y)
+    assert (model.plan_.solver, model.converged_) == ("sdca", True)
+    assert "so sdca went on from there" in str(model.plan_)
+
+
+def test_dual_ascent_that_took_over_is_not_left_for_what_proves_nothing():
+    X, y, given = weak_elastic_net()
+    settings = Settings()
+    F = Objective(Quantile(0.5), X, y, **given)
+    dual, columns = Plan("sdca", 1, "auto"), Plan("newton", "full", "auto", (), INTERIOR_POINT)
+    first, second = (rules_of_rivals(settings, tried, F)[0] for tried in ([dual], [columns, dual]))
+    assert first.other() == ColumnGeneration.forecast(F, 1e-4).passes
+    assert second.other() == np.inf
+
+
+def test_what_proves_nothing_of_kinks_takes_over_last(monkeypatch):
+    X, y, given = weak_elastic_net()
+    F = Objective(Quantile(0.5), X, y, **given)
+    for passes, order in ((5.0 * LAST_RESORT, ["sdca", "gd"]), (1e5, ["gd", "sdca"])):
+        told = Forecast(passes, last=True)
+        monkeypatch.setattr(Sdca, "forecast", lambda *given, told=told: told)
+        names = [one.rule_name or one.name for one, _ in takeovers(F, 1e-4)]
+        assert names[-2:] == order

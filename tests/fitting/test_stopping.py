@@ -7,7 +7,7 @@ import pytest
 
 from fastgd.fitting.extrapolation import Extrapolated
 from fastgd.fitting.history import History
-from fastgd.fitting.leaving_rules import Outpaced, Overdue, Slow, Stalled
+from fastgd.fitting.leaving_rules import Outgrown, Outpaced, Overdue, Slow, Stalled
 from fastgd.fitting.stopping import (
     NoMistakes,
     Plateau,
@@ -243,6 +243,24 @@ def test_what_another_plan_takes_is_asked_for_once_there_is_a_pace():
     assert overdue.check(seen(passes=[9.0, 900.0], suboptimality=[0.1, 0.09])) is None
     assert overdue.check(seen(passes=[900.0], suboptimality=[np.inf])) is None
     assert asked
+
+
+def test_a_plan_is_left_where_its_forecast_has_grown_beyond_another_one():
+    asked = []
+
+    def other():
+        asked.append(True)
+        return 50.0
+
+    left = iter([90.0, 99.0, 49.0])
+    outgrown = Outgrown(100.0, other, lambda: next(left))
+    # As was forecast: the other plan is not asked for.
+    assert outgrown.check(seen(passes=[4.0, 8.0])) is None
+    assert not asked
+    assert outgrown.check(seen(passes=[4.0, 8.0])) is StopReason.PLATEAU
+    assert asked
+    assert outgrown.check(seen(passes=[60.0])) is None
+    assert Outgrown(100.0, other, lambda: 80.0).to_go(seen(passes=[60.0])) == 80.0
 
 
 def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():

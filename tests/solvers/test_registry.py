@@ -9,7 +9,7 @@ import pytest
 from fastgd import GDClassifier, GDRegressor, MultiTask, solvers
 from fastgd.fitting.choose_solver import batch_sizes, cheapest, takeovers
 from fastgd.fitting.default_rules import rules_of_run
-from fastgd.fitting.leaving_rules import Overdue, Slow, Stalled
+from fastgd.fitting.leaving_rules import Outgrown, Overdue, Slow, Stalled
 from fastgd.fitting.plan import Plan, Settings
 from fastgd.fitting.stored_classes import SOLVERS
 from fastgd.fitting.task import Task
@@ -19,6 +19,7 @@ from fastgd.solvers.base import MAX_CHECKS, Forecast, Solver, Traits
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.stochastic.automatic_rates import AutomaticRates
 from support.components import ToyWeightedL1
 
 
@@ -146,6 +147,25 @@ def test_it_is_left_early_by_what_it_declares(registered, data, monkeypatch, by,
     found = next(one for one in rules(F) if isinstance(one, rule))
     assert found.forecast == 0.5
     assert (found.more if by == "falls" else found.worth) == told
+
+
+@pytest.mark.parametrize("loss", ["huber", "quantile"])
+def test_by_a_forecast_made_anew_it_is_left_for_what_proves_what_is_left(
+    registered, data, monkeypatch, loss
+):
+    F = Objective(loss, *data, alpha=0.1)
+    monkeypatch.setattr(Halving, "refusal", lambda objective: None)
+    monkeypatch.setattr(Halving, "traits", Traits(judged_by="forecast"))
+    monkeypatch.setattr(Halving, "passes_left", lambda solver, tol: 1e5 * tol)
+    found = [one for one in rules(F) if isinstance(one, Outgrown)]
+    if loss == "huber":
+        assert not found
+        return
+    assert (found[0].forecast, found[0].left()) == (0.5, pytest.approx(10.0))
+    assert found[0].other() < np.inf
+    monkeypatch.setattr(solvers, "REGISTRY", (Halving, AutomaticRates))
+    found = next(one for one in rules(F) if isinstance(one, Outgrown))
+    assert found.other() == np.inf
 
 
 def test_steps_by_curvature_are_judged_at_once_where_that_jumps(registered, data, monkeypatch):

@@ -105,7 +105,7 @@ class ColumnGeneration(CentralPath):
     array([3., 2., 1., 0.])
     """
 
-    traits = replace(CentralPath.traits, reads="rows")
+    traits = replace(CentralPath.traits, reads="rows", judged_by="forecast")
     Memory = ColumnGenerationMemory
 
     @classmethod
@@ -156,6 +156,7 @@ class ColumnGeneration(CentralPath):
         """An iteration on the columns, and half a pass over all."""
         memory, inner = state.memory, state.memory.inner
         self._solver.advance(inner)
+        self._done_in_stage += 1
         state.point, state.rate = self._spread(inner.point, memory.columns), inner.rate
         state.iteration, state.updates = state.iteration + 1, state.updates + 1
         gradient, ended = self._update_gap(state), inner.done
@@ -170,6 +171,17 @@ class ColumnGeneration(CentralPath):
             if more.size and not state.done:
                 self._begin_stage(state, columns)
 
+    def progress(self, state):
+        """As of `CentralPath`; a larger set makes iterations dearer."""
+        inner = state.memory.inner
+        begun = inner is not None and inner.iteration == 0 and state.iteration > 0
+        return super().progress(state)._replace(dearer=begun)
+
+    def passes_left(self, tol):
+        """Those of the stage, as if it were the last one."""
+        iterations = max(likely_iterations(self.objective, tol) - self._done_in_stage, 1.0)
+        return iterations * _iteration_cost(self.objective, self._solver.objective.n_features)
+
     def workspace(self, state):
         """That of the solver on these columns, and what its objective knows."""
         measured = self._solver.objective.snapshot()
@@ -178,6 +190,7 @@ class ColumnGeneration(CentralPath):
     def _restore(self, state, workspace):
         """Gather the columns once more."""
         self._solver = self._made(state.memory.columns)
+        self._done_in_stage = state.memory.inner.iteration
         self._solver.objective.restore(workspace["objective"])
         self._solver.restore(state.memory.inner, workspace["inner"])
 
@@ -211,7 +224,7 @@ class ColumnGeneration(CentralPath):
         13 problems took 0.83 of the passes, and of 11 others 0.8 to 1.9 times as many.
         """
         state.memory.inner = None
-        self._solver = self._made(columns)
+        self._solver, self._done_in_stage = self._made(columns), 0
         state.memory.columns = columns
         state.memory.inner = self._solver.start(state.point[np.append(columns, self._free)])
 
@@ -223,6 +236,7 @@ class ColumnGeneration(CentralPath):
             return False
         inner = memory.inner
         before, self._solver = inner.memory, self._made(memory.columns)
+        self._done_in_stage = inner.iteration
         self._solver.resume(inner)
         return inner.memory is before
 

@@ -187,6 +187,28 @@ def test_where_a_loss_has_kinks_stages_up_to_columns_that_are_steep_are_told(mon
     assert expected > 10.0 * told.passes
 
 
+def test_a_stage_of_more_columns_is_told_to_be_dearer():
+    F = problem(Hinge(), penalty="elasticnet", l1_ratio=0.5)
+    solver = ColumnGeneration(F)
+    state = solver.start(F.start())
+    assert not solver.progress(state).dearer
+    seen = [(state.memory.columns.size, solver.passes_left(1e-4))]
+    while state.memory.columns.size == seen[0][0]:
+        assert not solver.progress(state).dearer
+        assert solver.passes_left(1e-4) <= seen[-1][1]
+        seen.append((state.memory.columns.size, solver.passes_left(1e-4)))
+        solver.advance(state)
+    assert len(seen) > 2
+    assert seen[-1][1] < seen[0][1]
+    assert solver.progress(state).dearer
+    assert solver.passes_left(1e-4) > seen[0][1]
+    solver.advance(state)
+    again = ColumnGeneration(F)
+    again.restore(pickle.loads(pickle.dumps(state)), solver.workspace(state))
+    assert again.passes_left(1e-4) == solver.passes_left(1e-4)
+    assert not solver.progress(state).dearer
+
+
 def test_an_interrupt_between_two_stages_leaves_the_point(monkeypatch):
     """The columns were those of the next stage, the state that of the last: a ValueError."""
     F = problem(Hinge())
