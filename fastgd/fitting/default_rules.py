@@ -159,7 +159,8 @@ def rules_of_rivals(settings, tried, objective, so_far=None, left=None):
         unknown = F.loss_smooth or len(tried) == 1
         rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol, unknown))
         worth = 1.0 + method.overhead_passes(F)
-        return [Overdue(tol, forecast_of_plan(plan, F, tol).passes, rival_passes, worth)]
+        told, most = forecast_of_plan(plan, F, tol).passes, settings.most_iterations
+        return [Overdue(tol, told, rival_passes, worth, most)]
     least = 0.0 if at_once else forecast_of_plan(plan, F, tol).passes
     if so_far is not None:
         # Runs are short where it is told by itself: asked at once, what few rows have in common

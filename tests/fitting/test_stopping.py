@@ -229,6 +229,21 @@ def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
     assert overdue.check(far) is StopReason.PLATEAU
 
 
+def test_a_plan_is_left_where_its_iterations_hardly_hold_what_is_left():
+    """They ended at 2.4e-4 for 1e-4, and the plan that would have proved it was not begun."""
+    given = {"forecast": 20.0, "other": lambda: 100.0}
+    # A factor of 10 in 20 passes, or 20 iterations: 40 more.
+    history = {**seen(passes=[20.0, 40.0], suboptimality=[0.1, 0.01]), "iteration": [20, 40]}
+    assert Overdue(1e-4, **given).check(history) is None
+    assert Overdue(1e-4, **given, most=121).check(history) is None
+    assert Overdue(1e-4, **given, most=119).check(history) is StopReason.PLATEAU
+    # Not before a quarter of what the other plan takes, nor without one.
+    given["other"] = lambda: 161.0
+    assert Overdue(1e-4, **given, most=119).check(history) is None
+    given["other"] = lambda: np.inf
+    assert Overdue(1e-4, **given, most=119).check(history) is None
+
+
 def test_what_another_plan_takes_is_asked_for_once_there_is_a_pace():
     asked = []
 
