@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import time
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from fastgd.fitting.plan import Plans, steps_are_automatic
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.clock import clock
 from fastgd.runtime.threads import count_threads
 
 OF_A_FIT = (
@@ -174,13 +174,13 @@ class ChunkEstimator(GDEstimator):
 
         Sums of 10,000 numbers and more would have BLAS wake its threads: on a busy machine 20 ms.
         """
-        began = time.perf_counter()
+        began = clock.now()
         samples, seeds, starts, states = self._prepared_chunk(task, X, targets, weights, offset)
         before = score_before()
         parts = advance_targets(task, samples, seeds, starts, states, X)
         self._store_chunk(parts)
         score = np.nan if validation is None else self._validate(*validation)
-        self._note_chunk(parts, score, before, time.perf_counter() - began)
+        self._note_chunk(parts, score, before, clock.now() - began)
         if validation is not None:
             scores = self.history_["score"]
             rule = Validation(self.tol or 0.0, self.n_iter_no_change)

@@ -152,7 +152,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         solver, but for those that take one prediction: `"saga"`, `"svrg"`, `"sdca"`, and
         `"newton"` with a penalty that is no elastic net; else one against the rest.
     max_time : float, optional
-        Seconds after which the best model so far is kept.
+        Seconds after which the best model so far is kept; those in which code is compiled, once
+        per machine, do not count, here as in `history_`.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
     memory : float, optional

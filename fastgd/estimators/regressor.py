@@ -117,7 +117,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Share of the step before that `solver="momentum"` and `"nesterov"` keep, from 0 to below 1.
         With automatic steps on all rows `"nesterov"` finds its own.
     max_time : float, optional
-        Seconds after which the best model so far is kept.
+        Seconds after which the best model so far is kept; those of compiling do not count.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
     memory : float, optional

@@ -7,7 +7,6 @@ until a stopping rule holds:
     evaluate, judge, append to the history      where a check is due
 """
 
-import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from fastgd.fitting.stopping import StopReason, Tolerance
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import null_point
 from fastgd.runtime.array_shapes import check_arrays, shaped
+from fastgd.runtime.clock import clock
 from fastgd.solvers.base import Progress, State
 
 
@@ -196,7 +196,7 @@ class Loop:
         proved = self.tol is not None and not traits.ends_itself
         self.needs = Needs.of([Tolerance(self.tol), *rules] if proved else list(rules))
         self.outlook = Outlook()
-        self._clock = time.perf_counter()
+        self._clock = clock.now()
 
     def run(self, state):
         """Iterate until a rule holds or `max_iter` iterations are done.
@@ -236,7 +236,7 @@ class Loop:
 
     def _saved(self, state):
         """The run as it is between two iterations."""
-        self.record.seconds = time.perf_counter() - self._clock
+        self.record.seconds = clock.now() - self._clock
         return LoopState(
             state,
             self.solver.workspace(state),
@@ -260,7 +260,7 @@ class Loop:
             return self._result(None, StopReason.INTERRUPTED)
 
     def _begin(self):
-        self._clock = time.perf_counter()
+        self._clock = clock.now()
         self.certifier.begin()
 
     def _iterate(self, state):
@@ -281,7 +281,7 @@ class Loop:
             if self.solver.on_update is not None and not self.traits.calls_on_update:
                 self.solver.on_update(state.point)
             asked = self.watch.iteration_ends(model)
-            timed_out = time.perf_counter() - self._clock >= self.needs.time_limit
+            timed_out = clock.now() - self._clock >= self.needs.time_limit
             final = iteration == self.max_iter or timed_out or asked
             progress = self.solver.progress(state)
             if not (progress.on_all_rows or final or self.needs.every_iteration):
@@ -528,7 +528,7 @@ class Loop:
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan, sampled=np.nan):
         self.record.history.append(
             passes=self._spent,
-            seconds=time.perf_counter() - self._clock,
+            seconds=clock.now() - self._clock,
             objective=value,
             bound=bound.value,
             rate=state.rate,
@@ -553,7 +553,7 @@ class Loop:
         if len(history):
             history.replace_last(
                 passes=self._spent,
-                seconds=time.perf_counter() - self._clock,
+                seconds=clock.now() - self._clock,
                 objective=chosen.objective,
                 bound=chosen.bound.value,
                 suboptimality=chosen.suboptimality,

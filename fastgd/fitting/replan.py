@@ -1,7 +1,6 @@
 """Another plan where one stalls."""
 
 import threading
-import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.successor import may_be_succeeded, successor
 from fastgd.rules.base import Rule, find_rule
+from fastgd.runtime.clock import clock
 from fastgd.solvers.base import LAST_RESORT, Forecast
 
 # An interior point run that ends farther off than this was lost in rounding; else rounding is just
@@ -81,7 +81,7 @@ class _PlanRun:
 
     def __init__(self, task, objective, saved):
         self.task, self.objective = task, objective
-        self.begun = time.perf_counter()
+        self.begun = clock.now()
         settings = task.settings
         # What a loss without a bound curves by is known there: plans ask for it.
         objective.know_null_model()
@@ -126,9 +126,11 @@ class _PlanRun:
         changed = _changed(task, self.objective, record, result)
         if changed is None:
             return False
-        seconds = time.perf_counter() - self.begun
+        seconds = clock.now() - self.begun
         if task.max_time is not None and seconds >= task.max_time:
             result.reason = StopReason.TIME
+            if result.advice == NO_MORE:  # another plan would have brought more
+                result.advice = ""
             return False
         plan, self.rule = changed
         record.tried.append(_with_rows_in_order(task, self.objective, plan))

@@ -174,7 +174,7 @@ class Validation(StoppingRule):
 
 
 class TimeLimit(StoppingRule):
-    """At most `seconds` of wall clock: the only rule that looks at it."""
+    """At most `seconds`, compiling aside: the only rule that looks at a clock."""
 
     needs_point = False
 

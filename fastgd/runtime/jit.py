@@ -39,6 +39,7 @@ from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from fastgd.runtime.announce import announcement
+from fastgd.runtime.clock import clock
 from fastgd.runtime.compile_errors import in_one_line
 from fastgd.runtime.component import ComponentType
 from fastgd.runtime.fingerprint import current_stamp, fingerprint, is_ours
@@ -132,7 +133,7 @@ def _compile(compile_for_args: Callable[..., Any], *arguments: Any) -> Any:
     a ValueError of one line.
     """
     try:
-        with announcement.call(), pause.here():
+        with announcement.call(), pause.here(), clock.stands():
             return compile_for_args(*arguments)
     except Exception as error:  # not only Numba's own: the compiler also fails by assertion
         kinds = _components(tuple(numba.typeof(one) for one in arguments))

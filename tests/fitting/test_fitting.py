@@ -12,6 +12,7 @@ from fastgd import GDClassifier
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.fitting import default_rules
 from fastgd.fitting import runs as fitting
+from fastgd.fitting.ending import NO_MORE
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Settings
 from fastgd.fitting.replan import joined, remaining
@@ -86,10 +87,12 @@ def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
         history.append(passes=1.0, seconds=0.02, iteration=3, objective=1.0, batch=2)
         ending = StopReason.PLATEAU if len(asked) == 1 else StopReason.MAX_ITER
         state = State(F.start(), 2, iteration=3, updates=3)
-        return Result(F.start(), 1.0, NO_BOUND, np.inf, ending, history, state)
+        return Result(F.start(), 1.0, NO_BOUND, np.inf, ending, history, state, NO_MORE)
 
     _, result, updates = fitting.run_by_plans(task, F, go, None, None)
     assert result.reason is reason
+    if max_time:  # another plan would have brought more
+        assert result.advice == ""
     assert updates == 3 * len(asked)
     assert asked == [("newton", 5, 0.01)] if max_time else [("newton", 5, None), ("lbfgs", 2, None)]
 
