@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgd.display.axes import axes_for, spelled_out
 from fastgd.display.inner_estimator import inner_estimator, last_step
+from fastgd.estimators.names import kind_of_models
 from fastgd.inference.summary import Coefficients, Summary
 from fastgd.runtime.public import public
 
@@ -74,10 +75,10 @@ class CoefficientDisplay:
                 f"that ends in one, got {model!r}"
             )
         table: Coefficients = model.coefficients(X)
-        names = [" ".join(pair).strip() for pair in zip(table.names, table.outputs, strict=True)]
+        names = with_outputs(table, kind_of_models(model))
         values = table.values if X is None else table.standardised
         xlabel = "coefficient" if X is None else "standardised coefficient"
-        return cls(names, values, xlabel=xlabel).plot(**options)
+        return cls(names, values, xlabel=xlabel + of_whom(table)).plot(**options)
 
     @classmethod
     def from_summary(cls, summary: Summary, *, intercept=False, **options):
@@ -100,9 +101,10 @@ class CoefficientDisplay:
         shown = np.array([intercept or name != "intercept" for name in summary.names])
         order = np.flatnonzero(shown)
         order = order[np.argsort(-np.abs(summary.coef[order]), kind="stable")]
-        names = [summary.labels[k] for k in order]
+        labels = with_outputs(summary, "class")
+        names = [labels[k] for k in order]
         low, high = summary.low[order], summary.high[order]
-        xlabel = f"coefficient, {100 * summary.level:g} % intervals"
+        xlabel = f"coefficient{of_whom(summary)}, {100 * summary.level:g} % intervals"
         return cls(names, summary.coef[order], low=low, high=high, xlabel=xlabel).plot(**options)
 
     def plot(self, ax=None, *, most=20, **line_kw):
@@ -136,3 +138,16 @@ class CoefficientDisplay:
         self.ax_.invert_yaxis()
         self.ax_.set(xlabel=self.xlabel)
         return self
+
+
+def with_outputs(table, kind):
+    """Names of the coefficients of a table, with the class or target of each where there are
+    several.
+    """
+    pairs = zip(table.names, table.outputs, strict=True)
+    return [f"{name}, {kind} {output}" if output else name for name, output in pairs]
+
+
+def of_whom(table):
+    """Whose coefficients a table has, as an axis says it."""
+    return f" of {table.about}" if table.about else ""

@@ -1,5 +1,6 @@
 """What the columns, models and outputs of a fitted estimator are called."""
 
+import numpy as np
 from sklearn.base import is_classifier
 
 
@@ -22,6 +23,20 @@ def kind_of_models(estimator):
 def model_names(estimator, n_targets):
     """The same with what they are of: "class ant", "target 0"."""
     return [f"{kind_of_models(estimator)} {name!s}" for name in target_names(estimator, n_targets)]
+
+
+def subject(estimator, k=0):
+    """Whose coefficients the k-th model has: "class b, against class a", "class b, against the
+    rest", "label 2", "target 2"; "" where there is one target.
+    """
+    classes, n_models = getattr(estimator, "classes_", None), np.size(estimator.intercept_)
+    if classes is None:
+        return f"target {k}" if n_models > 1 else ""
+    if estimator._columns_of_y is not None:
+        return f"label {classes[k]!s}"
+    if n_models == 1:
+        return f"class {classes[1]!s}, against class {classes[0]!s}"
+    return f"class {classes[k]!s}, against the rest"
 
 
 def output_names(estimator, n_outputs):

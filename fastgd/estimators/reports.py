@@ -19,8 +19,9 @@ from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples, refuse_shift
 from fastgd.estimators.input import columns_of, validated
 from fastgd.estimators.labels import distinct
-from fastgd.estimators.names import column_names, output_names, target_names
+from fastgd.estimators.names import column_names, output_names, subject, target_names
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments
+from fastgd.fitting.separation import SEPARATED, is_separated
 from fastgd.inference.covariance import KINDS, READINGS
 from fastgd.inference.leave_one_out import leave_one_out
 from fastgd.inference.several_outputs import summarise_outputs
@@ -97,7 +98,7 @@ class Reports(BaseEstimator):
         ValueError
             For a loss without a derivative, a penalty that is neither L2 nor P2, several models
             (classes against the rest, targets, labels) without `output`, linearly dependent columns
-            without a penalty, and bad input.
+            or separated classes without a penalty, and bad input.
 
         Notes
         -----
@@ -133,6 +134,7 @@ class Reports(BaseEstimator):
             clusters = self._clusters(clusters, F.samples.active(), F.n_samples)
         elif clusters is not None:
             raise ValueError(f"clusters go with covariance='cluster', got {covariance!r}")
+        refuse_separated(F, coef, intercept)
         names = [*column_names(self), "intercept"] if F.fit_intercept else column_names(self)
         options = covariance, clusters, level, weights or "counts"
         if F.vector:
@@ -140,6 +142,8 @@ class Reports(BaseEstimator):
             found = summarise_outputs(F, coef, intercept, names, outputs, total, *options)
         else:
             found = summarise(F, coef, intercept, names, total, *options)
+            k = self._number_of(output, np.size(self.intercept_), "summary")
+            found = replace(found, about=subject(self, k))
         read = reading_note(F, total) if weights is None else ()
         ending = self._other_rows(F, coef, intercept) or distance_note(found)
         return replace(found, notes=(*found.notes, *read, *ending))
@@ -165,7 +169,9 @@ class Reports(BaseEstimator):
             refuse_not_finite(X)
             scale = standard_deviations(X)
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
-        return Coefficients.of(column_names(self), output_names(self, len(coef)), coef, scale)
+        about = subject(self) if len(coef) == 1 else ""
+        names, outputs = column_names(self), output_names(self, len(coef))
+        return Coefficients.of(names, outputs, coef, scale, about)
 
     @explains_unknown_arguments
     def loo_predictions(
@@ -214,11 +220,7 @@ class Reports(BaseEstimator):
         fitted = getattr(self, "objective_", None)
         if fitted is None or (np.size(self.intercept_) > 1 and not F.vector):
             return ()
-        table = np.atleast_2d(coef).T
-        if F.fit_intercept:
-            own = F.rows.own_intercept(table if F.vector else coef, intercept)
-            table = np.vstack([table, np.reshape(own, (1, -1))])
-        here, at_zero = F.value(table.ravel()), F.value(F.start())
+        here, at_zero = F.value(unknowns_of(F, coef, intercept)), F.value(F.start())
         if abs(here - fitted) <= SAME * max(abs(fitted), abs(at_zero)):
             return ()
         return (OTHER_ROWS.format(here=here, fitted=fitted),)
@@ -317,6 +319,25 @@ class Reports(BaseEstimator):
         if distinct(clusters, "clusters").size < 2:
             raise ValueError("covariance='cluster' needs at least 2 clusters, got 1")
         return clusters
+
+
+def unknowns_of(objective, coef, intercept):
+    """The vector of unknowns of a model as the user sees it."""
+    F = objective
+    table = np.atleast_2d(coef).T
+    if F.fit_intercept:
+        own = F.rows.own_intercept(table if F.vector else coef, intercept)
+        table = np.vstack([table, np.reshape(own, (1, -1))])
+    return table.ravel()
+
+
+def refuse_separated(objective, coef, intercept):
+    """Raise ValueError where a model without a penalty puts all rows on their sides: its
+    coefficients say where the fit was ended, and standard errors were as large as 7341.
+    """
+    F = objective
+    if is_separated(F, F.value(unknowns_of(F, coef, intercept))):
+        raise ValueError(f"there are no standard errors: {SEPARATED}")
 
 
 def standard_deviations(X):

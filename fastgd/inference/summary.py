@@ -13,10 +13,14 @@ from fastgd.objective.null_model import null_model
 from fastgd.runtime.public import public
 
 PENALISED = (
-    "The coefficients are penalised (alpha={alpha:g}): the intervals are about the mean of the "
-    "penalised estimate, which is pulled towards 0."
+    "The coefficients are penalised (alpha={alpha:g}), which pulls them towards 0; the intervals "
+    "do not allow for that."
 )
 COLUMNS = ("coef", "std_error", "z", "p_value", "low", "high")
+# Of longer tables the first and the last rows are printed, half of these each.
+PRINTED = 60
+# p below this is printed as that: z has no such precision.
+LEAST_P = 1e-4
 # From so many standard errors on a table says that its model is not at the optimum: z and the ends
 # of intervals are then wrong in their second digit.
 OFF = 0.01
@@ -76,6 +80,9 @@ class Summary:
     from_optimum : float
         The most standard errors that one Newton step would move a coefficient: 0 at the optimum. Of
         0.01 and more a note tells.
+    about : str
+        Whose coefficients these are, where there is more than one class or target and one model of
+        them: "class yes, against class no".
 
     Examples
     --------
@@ -99,6 +106,7 @@ class Summary:
     notes: tuple
     outputs: list = field(default_factory=list)
     from_optimum: float = 0.0
+    about: str = ""
 
     @property
     def std_error(self):
@@ -174,9 +182,14 @@ class Summary:
         Summary
         """
         labels = list(dict.fromkeys(self.outputs))
-        if len(labels) < 2 or str(output) not in labels:
-            known = ", ".join(labels) if len(labels) > 1 else "none, as there is one model"
-            raise ValueError(f"output must be one of {known}, got {output!r}")
+        if len(labels) < 2:
+            about = f", and has the coefficients of {self.about}" if self.about else ""
+            raise ValueError(
+                "relative_to is for a model with coefficients of each of several classes; this "
+                f"table is of one model{about}"
+            )
+        if str(output) not in labels:
+            raise ValueError(f"output must be one of {', '.join(labels)}, got {output!r}")
         size, base = len(self.names) // len(labels), labels.index(str(output))
         differences = np.delete(np.eye(len(labels)), base, axis=0)
         differences[:, base] = -1.0
@@ -187,7 +200,7 @@ class Summary:
             outputs=[one for one in self.outputs if one != str(output)],
             coef=change @ self.coef,
             covariance=change @ self.covariance @ change.T,
-            notes=(*self.notes, f"Coefficients less those of {output}."),
+            notes=(*self.notes, f"Differences to class {output}."),
         )
 
     @property
@@ -198,10 +211,11 @@ class Summary:
         return [f"{one}: {name}" for one, name in zip(self.outputs, self.names, strict=True)]
 
     def __str__(self):
-        width = max(len(name) for name in (*self.labels, "coefficient"))
-        lines = ["  ".join([f"{'coefficient':<{width}}", *(f"{one:>11}" for one in COLUMNS)])]
-        for name, row in zip(self.labels, self._cells(), strict=True):
-            lines.append("  ".join([f"{name:<{width}}", *(f"{cell:>11}" for cell in row)]))
+        rows = [("column", *COLUMNS), *self._cells()]
+        width = max(len(name) for name, *_ in rows)
+        lines = [
+            "  ".join([f"{name:<{width}}", *(f"{cell:>11}" for cell in row)]) for name, *row in rows
+        ]
         facts = [f"{name}: {value}" for name, value in self._facts()]
         return "\n".join([*lines, "", *facts, *self.notes])
 
@@ -210,27 +224,34 @@ class Summary:
     def _repr_html_(self):
         head = "".join(f"<th>{one}</th>" for one in ("", *COLUMNS))
         rows = "".join(
-            f"<tr><th>{escape(name)}</th>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
-            for name, row in zip(self.labels, self._cells(), strict=True)
+            f"<tr><th>{escape(name)}</th>"
+            + "".join(f"<td>{escape(cell)}</td>" for cell in row)
+            + "</tr>"
+            for name, *row in self._cells()
         )
-        facts = "<br>".join(f"{name}: {value}" for name, value in self._facts())
+        facts = "<br>".join(f"{name}: {escape(str(value))}" for name, value in self._facts())
         notes = "<br>".join(escape(note) for note in self.notes)
         return f"<table><thead><tr>{head}</tr></thead>{rows}</table><p>{facts}</p><p>{notes}</p>"
 
     def _cells(self):
-        columns = [getattr(self, name) for name in COLUMNS]
-        return [
+        """Rows of the table as strings, each with its label first."""
+        labels, columns = self.labels, [getattr(self, name) for name in COLUMNS]
+        rows = [
             [
-                f"{x:.4f}" if name == "p_value" else f"{x:.5g}"
-                for name, x in zip(COLUMNS, row, strict=True)
+                labels[k],
+                *(
+                    _in_digits(name, column[k])
+                    for name, column in zip(COLUMNS, columns, strict=True)
+                ),
             ]
-            for row in zip(*columns, strict=True)
+            for k in printed(len(labels))
         ]
+        return with_gap(rows, len(labels))
 
     def _facts(self):
         found = {
             "observations": self.n_observations,
-            "effective coefficients": self.n_effective,
+            "degrees of freedom": self.n_effective,
             "dispersion": self.dispersion,
             "deviance explained": self.deviance_explained,
             "log-likelihood": self.log_likelihood,
@@ -238,7 +259,12 @@ class Summary:
             "BIC": self.bic,
         }
         numbers = [(name, f"{x:.6g}") for name, x in found.items() if not np.isnan(x)]
+        about = [("coefficients of", self.about)] if self.about else []
+        size = len(self.names)
+        left_out = [("coefficients", f"{size:,}; to_frame() has all")] if size > PRINTED else []
         return [
+            *about,
+            *left_out,
             *numbers,
             ("standard errors", self.covariance_type),
             ("level of the intervals", self.level),
@@ -259,6 +285,12 @@ class Coefficients:
     values : ndarray, (n_coefficients,)
     standardised : ndarray, (n_coefficients,), or None
         Times the standard deviation of the column.
+    about : str
+        Whose coefficients these are, as in `Summary`.
+
+    Notes
+    -----
+    Of more than 60 coefficients the first and the last are printed.
 
     Examples
     --------
@@ -273,9 +305,10 @@ class Coefficients:
     outputs: list
     values: np.ndarray
     standardised: Any
+    about: str = ""
 
     @classmethod
-    def of(cls, names, outputs, coef, scale=None):
+    def of(cls, names, outputs, coef, scale=None, about=""):
         """From coefficients (n_outputs, n_features) and standard deviations of the columns."""
         values = np.ravel(coef)
         standardised = None if scale is None else np.ravel(coef * scale)
@@ -287,19 +320,20 @@ class Coefficients:
             [labels[k][1] for k in order],
             values[order],
             None if standardised is None else standardised[order],
+            about,
         )
 
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame; ImportError where pandas is not installed."""
         import pandas as pd
 
-        columns = {"output": self.outputs, "value": self.values}
+        columns = {"output": self.outputs, "coef": self.values}
         if self.standardised is not None:
             columns["standardised"] = self.standardised
         return pd.DataFrame(columns, index=self.names)
 
     def __str__(self):
-        return "\n".join("  ".join(row) for row in self._cells())
+        return "\n".join([*("  ".join(row).rstrip() for row in self._cells()), *self._ending()])
 
     __repr__ = __str__
 
@@ -309,20 +343,58 @@ class Coefficients:
             "<tr>" + "".join(f"<{tag}>{escape(cell.strip())}</{tag}>" for cell in row) + "</tr>"
             for tag, row in [("th", head), *(("td", row) for row in rows)]
         ]
-        return f"<table>{''.join(lines)}</table>"
+        ending = "".join(f"<p>{escape(line)}</p>" for line in self._ending())
+        return f"<table>{''.join(lines)}</table>{ending}"
+
+    def _ending(self):
+        """What is said below the table."""
+        about = [f"Coefficients of {self.about}."] if self.about else []
+        size = len(self.names)
+        left_out = [f"{size:,} coefficients; to_frame() has all."] if size > PRINTED else []
+        return [*left_out, *about]
 
     def _cells(self):
-        columns = [["coefficient", *self.names]]
-        if any(self.outputs):
-            columns.append(["output", *self.outputs])
-        columns.append(["value", *(f"{x:.5g}" for x in self.values)])
-        if self.standardised is not None:
-            columns.append(["standardised", *(f"{x:.5g}" for x in self.standardised)])
-        widths = [max(map(len, column)) for column in columns]
-        return [
-            [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
-            for row in zip(*columns, strict=True)
+        """Rows of the table as strings of equal widths, the head first."""
+        size = len(self.names)
+        columns: dict[str, Any] = {"column": self.names, "output": self.outputs}
+        columns |= {"coef": self.values, "standardised": self.standardised}
+        shown = {
+            head: column
+            for head, column in columns.items()
+            if column is not None and (head != "output" or any(self.outputs))
+        }
+        rows = [
+            [one[k] if isinstance(one[k], str) else f"{one[k]:.5g}" for one in shown.values()]
+            for k in printed(size)
         ]
+        rows = [list(shown), *with_gap(rows, size)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return [
+            [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)] for row in rows
+        ]
+
+
+def printed(size):
+    """Places of the rows of a table of so many that are printed."""
+    if size <= PRINTED:
+        return range(size)
+    half = PRINTED // 2
+    return [*range(half), *range(size - half, size)]
+
+
+def with_gap(rows, size):
+    """The rows that are printed, with a row of dots where a table of `size` rows has more."""
+    if size <= PRINTED:
+        return rows
+    half = PRINTED // 2
+    return [*rows[:half], ["..."] * len(rows[0]), *rows[half:]]
+
+
+def _in_digits(name, number):
+    """A number of the column `name`."""
+    if name != "p_value":
+        return f"{number:.5g}"
+    return f"<{LEAST_P:.4f}" if number < LEAST_P else f"{number:.4f}"
 
 
 def summarise(

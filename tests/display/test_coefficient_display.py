@@ -1,5 +1,7 @@
 """`CoefficientDisplay`: names, values, and the intervals of a summary."""
 
+import re
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -44,8 +46,23 @@ def test_classes_are_named(ax):
     model = GDClassifier(alpha=0.1).fit(X, LABELS)
     display = CoefficientDisplay.from_estimator(model, ax=ax, most=3)
     k, j = np.unravel_index(np.argmax(np.abs(model.coef_)), model.coef_.shape)
-    assert names_on(ax)[0] == f"x{j} {'abc'[k]}"
+    assert names_on(ax)[0] == f"x{j}, class {'abc'[k]}"
     assert display.values.size == 12
+    summary = model.summary(X, LABELS)
+    display = CoefficientDisplay.from_summary(summary, ax=Figure().subplots(), most=1)
+    assert re.fullmatch("x[0-3], class [abc]", names_on(display.ax_)[0])
+    targets = GDRegressor(alpha=0.1).fit(X, np.column_stack([Y, -Y]))
+    display = CoefficientDisplay.from_estimator(targets, ax=Figure().subplots(), most=1)
+    assert re.fullmatch("x1, target [01]", names_on(display.ax_)[0])
+
+
+def test_an_axis_says_whose_coefficients_are_drawn(ax):
+    model = GDClassifier(alpha=0.1).fit(X, Y > 0.0)
+    CoefficientDisplay.from_estimator(model, ax=ax)
+    assert ax.get_xlabel() == "coefficient of class True, against class False"
+    summary = model.summary(X, Y > 0.0)
+    CoefficientDisplay.from_summary(summary, ax=ax)
+    assert ax.get_xlabel().startswith("coefficient of class True, against class False, 95 %")
 
 
 def test_a_summary_has_intervals(ax):

@@ -135,7 +135,8 @@ def test_it_is_shown_with_its_classes():
     assert list(frame["output"]) == [one for one in "abc" for _ in range(3)]
     ax = Figure().subplots()
     CoefficientDisplay.from_summary(table.relative_to("b"), ax=ax)
-    assert {text.get_text()[:2] for text in ax.get_yticklabels()} == {"a:", "c:"}
+    shown = {text.get_text()[2:] for text in ax.get_yticklabels()}
+    assert shown == {", class a", ", class c"}
     with pytest.raises(ValueError, match="output must be one of a, b, c, got 'd'"):
         table.relative_to("d")
 

@@ -8,6 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from fastgd import GDClassifier, GDRegressor, Tweedie
 from fastgd.estimators.reports import standard_deviations
+from fastgd.inference.summary import Coefficients
 
 X, Y = load_diabetes(return_X_y=True)
 X = X[:, :5] * 10.0 + 0.5
@@ -457,7 +458,77 @@ def test_tables_print_as_tables_at_a_prompt():
     model = GDClassifier().fit(X[:, :2], y)
     for table in (model.summary(X[:, :2], y), model.coefficients(X[:, :2])):
         assert repr(table) == str(table)
-        assert repr(table).startswith("coefficient")
+        assert repr(table).startswith("column ")
+
+
+def test_tables_say_whose_coefficients_they_have():
+    """Of two classes nothing said that a positive coefficient speaks for the second."""
+    two = np.where(LABELS > 0, "yes", "no")
+    model = GDClassifier(alpha=0.1).fit(X, two)
+    for table in (model.summary(X, two), model.coefficients(), model.coefficients(X)):
+        assert table.about == "class yes, against class no"
+        for text in (str(table), table._repr_html_()):
+            assert "class yes, against class no" in text
+    with pytest.raises(ValueError, match=r"several classes; .*of class yes, against class no$"):
+        model.summary(X, two).relative_to("yes")
+    three = np.digitize(Y, np.quantile(Y, [0.3, 0.6]))
+    rest = GDClassifier(multi_class="ovr", alpha=0.1).fit(X, three)
+    assert rest.summary(X, three, output=2).about == "class 2, against the rest"
+    assert rest.coefficients().about == ""
+    table = GDClassifier(alpha=0.1).fit(X, three).summary(X, three)
+    assert table.about == ""
+    assert table.relative_to(1).notes[-1] == "Differences to class 1."
+    both = np.column_stack([Y > 2.0, Y > 3.0]).astype(int)
+    marked = GDClassifier(alpha=0.1).fit(X, both)
+    assert marked.summary(X, both, output=0).about == "label 0"
+    targets = GDRegressor(alpha=0.1).fit(X, np.column_stack([Y, -Y]))
+    assert targets.summary(X, np.column_stack([Y, -Y]), output=1).about == "target 1"
+    alone = regressor()
+    assert alone.summary(X, Y).about == alone.coefficients().about == ""
+    with pytest.raises(ValueError, match=r"this table is of one model$"):
+        alone.summary(X, Y).relative_to(0)
+
+
+def test_long_tables_print_their_first_and_last_rows():
+    """200 classes of 2,000 columns were 400,001 lines."""
+    names = [f"c{j}" for j in range(1000)]
+    values = np.linspace(2.0, 1.0, 200_000).reshape(200, 1000)
+    table = Coefficients.of(names, [str(k) for k in range(200)], values)
+    lines = str(table).splitlines()
+    assert len(lines) == 63
+    assert lines[1].split() == ["c0", "0", "2"]
+    assert lines[31].split() == ["..."] * 3
+    assert lines[61].split() == ["c999", "199", "1"]
+    assert lines[62] == "200,000 coefficients; to_frame() has all."
+    assert table._repr_html_().count("<tr>") == 62
+    assert len(table.to_frame()) == len(table.values) == 200_000
+    wide = np.random.default_rng(3).normal(size=(200, 70))
+    found = GDRegressor(alpha=1.0).fit(wide, wide[:, 0]).summary(wide, wide[:, 0])
+    lines = str(found).splitlines()
+    assert lines[60].split()[0] == "x69"
+    assert lines[61].split()[0] == "intercept"
+    assert "coefficients: 71; to_frame() has all" in lines
+    short = Coefficients.of(names[:60], [""], values[:1, :60])
+    assert len(str(short).splitlines()) == 61
+
+
+def test_small_p_values_are_not_printed_as_0():
+    table = GDRegressor(alpha=0.0).fit(X, Y).summary(X, Y)
+    assert table.p_value.min() < 1e-4
+    assert "<0.0001" in str(table)
+    assert " 0.0000" not in str(table)
+    assert "&lt;0.0001" in table._repr_html_()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_separated_classes_have_no_standard_errors(classes):
+    x = np.arange(30.0)[:, None]
+    y = np.digitize(x[:, 0], [9.5, 19.5][: classes - 1])
+    model = GDClassifier(alpha=0.0).fit(x, y)
+    with pytest.raises(ValueError, match=r"no standard errors: the classes are separated .*alpha"):
+        model.summary(x, y)
+    held = GDClassifier(alpha=1e-3).fit(x, y).summary(x, y)
+    assert np.isfinite(held.std_error).all()
 
 
 def test_rows_without_weight_are_in_no_cluster():
