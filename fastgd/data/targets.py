@@ -248,5 +248,8 @@ def check_domain(loss, targets, name="y"):
     if loss.classification:
         hint = "; GDClassifier takes labels of any kind"
     elif bad == -1.0 and set(np.unique(targets)) == {-1.0, 1.0}:
-        hint = ", a sign that the labels of a classifier become; GDRegressor takes numbers"
+        hint = (
+            ", as labels of a classifier become: this is a loss of regressions, which GDRegressor "
+            "has; GDClassifier has others, such as 'log_loss'"
+        )
     raise ValueError(f"{name} must be {domain.text} for loss={loss.name!r}, got {bad:g}{hint}")

@@ -50,7 +50,7 @@ from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, user_rules
 from fastgd.fitting.task import Task
-from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.losses.base import VectorLoss, find_loss, takes_labels
 from fastgd.objective.moment_sums import largest_known
 from fastgd.objective.null_model import check_optimum
 from fastgd.objective.survey import Surveyed
@@ -361,7 +361,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _loss(self):
         """The loss as a component, of one prediction or as it was given."""
-        return find_loss(self.loss, epsilon=float(self.epsilon))
+        among = takes_labels if is_classifier(self) else None
+        return find_loss(self.loss, among, epsilon=float(self.epsilon))
 
     def _fitted_loss(self):
         """The loss of the model that was fitted."""

@@ -39,6 +39,8 @@ def refuse_files_and_dates(X):
 def explained(error, X, y=None):
     """An exception in better words than scikit-learn's about X and y, or None for lack of them."""
     text = str(error)
+    if isinstance(error, TypeError) and text.startswith("Feature names"):
+        return ValueError(text)
     if isinstance(error, TypeError):
         words = "X and y must hold numbers (y of a classifier: labels): "
         return NotNumbersError(f"{words if text.startswith(NO_NUMBERS) else ''}{text}")

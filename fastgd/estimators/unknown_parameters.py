@@ -34,15 +34,17 @@ INSTEAD = {
     "selection": "nothing: the solvers here choose their columns themselves",
     "class_weight": "nothing: that is of classes; sample_weight in fit weighs rows",
 }
+# What the strength of a penalty is called elsewhere.
+STRENGTHS = (
+    *("lam", "lamb", "lambd", "lambda_", "lamda", "lmbda"),
+    *("reg", "reg_param", "reg_lambda", "regularisation_strength", "weight_decay"),
+)
 # What fits to one alpha have; SEARCH stands for the class that searches.
 OF_FITS = {
     "C": "alpha=1 / (C * n_samples)",
-    "lambda_": "alpha",
-    "reg": "alpha",
-    "reg_param": "alpha",
-    "reg_lambda": "alpha={value!r}, which multiplies a mean loss",
-    "lam": "alpha={value!r}, which multiplies a mean loss",
-    "weight_decay": "alpha={value!r}, which multiplies a mean loss",
+    **dict.fromkeys(STRENGTHS, "alpha={value!r}, which multiplies a mean loss"),
+    "l1": "penalty='l1', alpha={value!r}, which multiplies a mean loss",
+    "l2": "penalty='l2', alpha={value!r}, which multiplies a mean loss",
     "regularization": "penalty for its kind, such as 'l2', and alpha for its strength",
     "Cs": "nothing: SEARCH takes alphas, which are 1 / (C * n_samples)",
     "n_alphas": "nothing: SEARCH takes it as alphas",
@@ -54,12 +56,9 @@ OF_FITS = {
 OF_SEARCHES = {
     "alpha": "alphas=[{value!r}]",
     "C": "alphas=[1 / (C * n_samples)]",
-    "lambda_": "alphas",
-    "reg": "alphas",
-    "reg_param": "alphas",
-    "reg_lambda": "alphas=[{value!r}], which multiply a mean loss",
-    "lam": "alphas=[{value!r}], which multiply a mean loss",
-    "weight_decay": "alphas=[{value!r}], which multiply a mean loss",
+    **dict.fromkeys(STRENGTHS, "alphas=[{value!r}], which multiply a mean loss"),
+    "l1": "penalty='l1', alphas=[{value!r}], which multiply a mean loss",
+    "l2": "penalty='l2', alphas=[{value!r}], which multiply a mean loss",
     "regularization": "penalty for its kind, such as 'l2', and alphas for its strength",
     "Cs": "alphas, which are 1 / (C * n_samples)",
     "n_alphas": "alphas={value!r}",

@@ -561,9 +561,24 @@ def typical_curvature(loss):
     return loss.curvature_bound if 0.0 < loss.curvature_bound < np.inf else 1.0
 
 
-def find_loss(loss, **fields):
+def takes_labels(kind):
+    """Whether losses of a class take -1 and 1 as targets, as the labels of a classifier become,
+    whatever their parameters are.
+
+    Examples
+    --------
+    >>> from fastgd.losses.deviances import Poisson
+    >>> from fastgd.losses.regression import Huber
+    >>> takes_labels(Huber), takes_labels(Poisson)
+    (True, False)
+    """
+    domain = kind.target_domain
+    return isinstance(domain, Interval) and bool(domain.contains((-1.0, 1.0)).all())
+
+
+def find_loss(loss, among=None, **fields):
     """Component of a loss given as a string or a component; `fields` are what a string's class
-    takes of them.
+    takes of them, and `among` says of a class whether messages name it.
     """
     if isinstance(loss, Loss | VectorLoss):
         return loss
@@ -573,5 +588,5 @@ def find_loss(loss, **fields):
         raise ValueError(
             f"loss must be a string or a Loss or VectorLoss component, got {shown(loss)}{own}"
         )
-    found = Loss.named(loss)
+    found = Loss.named(loss, among)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})

@@ -226,6 +226,9 @@ def _checked_bounds(given, positive):
             f"bounds must be numbers low <= high, got low={low[j]:g} and high={high[j]:g}{where}"
             f"{more}"
         )
+    if not (low.any() or high.any()):
+        given = f"bounds={shown(given)}" + (" and positive=True" if positive else "")
+        raise ValueError(f"{given} leave no coefficient anything but 0")
     return low, high
 
 

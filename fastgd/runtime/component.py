@@ -198,19 +198,22 @@ class Component:
         return {**cls._members}
 
     @classmethod
-    def named(cls, name: str) -> type[Any]:
+    def named(cls, name: str, among: Callable[[type[Any]], bool] | None = None) -> type[Any]:
         """Class of the component called `name`; a ValueError that lists the known ones if there
-        is none.
+        is none, and only those for which `among` is true.
         """
         if isinstance(name, str) and name in cls._members:
             return cls._members[name]
         plain = str(name).lower()
-        near = [one for one, member in cls._members.items() if plain in member.also_called]
-        near = near[:1] or difflib.get_close_matches(plain, cls._members, n=1)
+        known = {
+            one: member for one, member in cls._members.items() if among is None or among(member)
+        }
+        near = [one for one, member in known.items() if plain in member.also_called]
+        near = near[:1] or difflib.get_close_matches(plain, known, n=1)
         close = [f"; did you mean {one!r}?" for one in near]
         kind = snake_case(cls._family.__name__).replace("_", " ")
         raise ValueError(
-            f"unknown {kind} {name!r}{(*close, '.')[0]} Known: {', '.join(sorted(cls._members))}"
+            f"unknown {kind} {name!r}{(*close, '.')[0]} Known: {', '.join(sorted(known))}"
         )
 
 

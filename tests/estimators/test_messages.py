@@ -70,6 +70,9 @@ def test_parameters_of_other_libraries(name, value, message):
         (GDRegressor, "Cs", 3, "write nothing: GDRegressorCV takes alphas, which are 1 /"),
         (GDClassifier, "lr", "adaptive", "write learning_rate='constant', eta0$"),
         (GDClassifier, "regularization", 1.0, "write penalty for its kind, .* alpha for its str"),
+        (GDClassifier, "lamda", 1, "write alpha=1, which multiplies a mean loss$"),
+        (GDRegressor, "l2", 0.5, "write penalty='l2', alpha=0.5, which"),
+        (GDRegressorCV, "lambd", 0.5, r"write alphas=\[0.5\], which multiply a mean loss$"),
         (GDClassifier, "optimizer", "sgd", "write solver, such as 'adam', or 'gd' with batch_s"),
     ],
 )
@@ -86,6 +89,27 @@ def test_parameters_that_are_advised_are_there(kind):
             kind(**{name: 1})
         advised = re.search(r"; write (\w+)", str(told.value))[1]
         assert advised in known or advised == "nothing", told.value
+
+
+def test_a_classifier_names_losses_that_it_takes():
+    """It named those of counts, which it refuses."""
+    with pytest.raises(ValueError, match="did you mean 'log_loss'") as told:
+        GDClassifier("logloss").fit(X, Y)
+    named = str(told.value).split("Known: ")[1].split(", ")
+    assert {"hinge", "huber", "log_loss", "squared_error"} <= set(named)
+    assert not {"poisson", "gamma", "tweedie", "binomial"} & set(named)
+    with pytest.raises(ValueError, match=r"Known: .*poisson"):
+        GDRegressor("possion").fit(X, Y)
+    with pytest.raises(
+        ValueError, match=r"loss='poisson'.* loss of regressions, .*'log_loss'$"
+    ):
+        GDClassifier("poisson").fit(X, Y)
+
+
+def test_names_of_columns_that_are_not_all_text_are_a_plain_value_error():
+    with pytest.raises(ValueError, match="string names") as told:
+        GDClassifier().fit(FRAME.rename(columns={"age": 1}), Y)
+    assert type(told.value) is ValueError
 
 
 def test_texts_are_told_what_makes_columns_of_their_words():
