@@ -188,7 +188,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     suboptimality_ : float
         bound / max(F - bound, 1e-4 F0), with F0 the objective of the null model (the best one
         without columns), both less the infimum of the loss; of a loss whose infimum is unknown
-        bound / (F0 - F).  The greatest over the classes.
+        bound / (F0 - F).  The greatest over the classes.  Of 1 or more: nothing useful is known
+        yet, however sure the bound is.
     bound_kind_ : {"proof", "estimate", "stationarity", "none"}
         What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
         what is proved), or with a penalty that is not convex what steps along single columns would

@@ -12,11 +12,15 @@ from fastgd.objective.null_model import is_exact, null_point
 
 # Reasons for which a run ends by itself.
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
+# What everybody can do who gets no further; a larger tol changes what is asked, not what is got.
+ACCEPT = "or accept less with a larger tol"
 # What is told of steps of a solver's own that came to an end without a proof.
 NO_MORE = (
     "Its steps bring no more: what is left is rounding, or too little for them. To get "
-    "further, scale the columns of X, or raise alpha or tol."
+    f"further, scale the columns of X or raise alpha, {ACCEPT}."
 )
+# What is said of a bound of half of F or more, a suboptimality of 1 or more.
+NO_USEFUL_BOUND = "has no useful bound on its distance to the optimum"
 # This is added to the advice where the user named the solver.
 OR_AUTO = " Or leave the choice to solver='auto'."
 # Rounding that leaves more than so many times tol is told, unless tol asks for no more than
@@ -182,16 +186,16 @@ def how_it_ended(result, tol, max_iter):
             f"optimum, tol is {tol:g}"
         )
     else:
-        how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
+        how_far = f"{value} {NO_USEFUL_BOUND}, tol is {tol:g}"
     half = len(history) // 2
     fall = ""
     if half >= 1:
         before, after = history["objective"][half - 1], history["objective"][-1]
         if math.isfinite(before) and math.isfinite(after):
-            share = 100.0 * max(before - after, 0.0) / max(abs(before), 1e-300)
-            fall = f"; over the last half of the checks it fell by {share:.2g} %"
-    change = f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X"
+            share = max(before - after, 0.0) / max(abs(before), 1e-300)
+            fall = f"; over the last half of the checks it fell by {share:.2g} (relative)"
+    change = f"raise max_iter (it was {max_iter}), scale the columns of X, {ACCEPT}"
     if result.reason is StopReason.TIME:
-        change = "raise max_time or tol"
+        change = f"raise max_time, {ACCEPT}"
     advice = result.advice or f"To get further, {change}."
     return f"Stopped because {result.reason.value}: {how_far}{fall}. {advice}"

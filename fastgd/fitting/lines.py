@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+from fastgd.fitting.ending import NO_USEFUL_BOUND
 from fastgd.fitting.observers import Watch
 
 MEASURED = ("passes", "objective", "bound", "seconds")
@@ -56,7 +57,7 @@ class Lines(Watch):
         sure = {"proof": "proved", "estimate": "estimated"}.get(result.bound.kind, "")
         known = sure and result.suboptimality < 1.0
         within = f", {sure} to be within {result.suboptimality:.2g} (relative) of the optimum"
-        left = within if known else ""
+        left = within if known else f" {NO_USEFUL_BOUND}" if result.suboptimality >= 1.0 else ""
         self._print(f"ended: {result.reason.value}; objective {_digits(result.objective)}{left}")
         if result.advice:
             self._print(result.advice)
@@ -73,6 +74,8 @@ class Lines(Watch):
         if sample > 0:
             end += f"  on a sample of {sample:,.0f} rows"
         measured = {key: history[key][-1] for key in MEASURED}
+        if history["suboptimality"][-1] >= 1.0:  # all that is known is that losses have an infimum
+            measured["bound"] = np.inf
         self._print(row(history["iteration"][-1], **measured, end=end))
         self.shown = _digits(history["objective"][-1])
 

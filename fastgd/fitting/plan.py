@@ -72,7 +72,7 @@ INTERIOR_POINT = CentralPath.form
 
 @dataclass(frozen=True)
 class Plan:
-    """What a fit does, and why; `str(plan)` is a few sentences.
+    """What a fit does, and why; it prints as a few sentences, at a prompt too.
 
     `forecasts` says what the solvers that `auto` chose among were expected to take, in passes'
     worth of time, the least first; of one that is above the chosen one it may be a rough number.
@@ -104,6 +104,8 @@ class Plan:
         solver = f"{self.solver} {self.form}" if self.form else self.solver
         text = f"{solver} on {rows} per update, learning rate {self.learning_rate}"
         return f"{text}: {'; '.join(self.reasons)}." if self.reasons else f"{text}."
+
+    __repr__ = __str__
 
 
 class Plans(list):

@@ -84,6 +84,8 @@ class LossReport:
         lines += [f"- note: {note}" for note in self.notes]
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
     """Report whether a loss is what it says: its derivatives, its constants, and compiled against

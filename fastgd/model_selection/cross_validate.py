@@ -14,6 +14,7 @@ from sklearn.base import is_classifier
 
 from fastgd.estimators.base import ConvergenceWarning
 from fastgd.estimators.names import target_names
+from fastgd.fitting.ending import ACCEPT
 from fastgd.model_selection.alpha_path import PathFits
 from fastgd.model_selection.held_out import predicting, with_predictions
 from fastgd.runtime.blas import one_blas_thread
@@ -184,8 +185,8 @@ def warn_about_short(short, n_fits, estimator):
     warn_at_call(
         f"{len(short)} of {n_fits} fits along the paths ended before their objective was within "
         f"tol={estimator.tol:g} of the optimum; the farthest, with alpha={alpha:.3g}, has no "
-        f"better bound than {worst:.2g}. Raise max_iter (it was {estimator.max_iter}) or tol, "
-        "scale the columns of X, or leave out the smallest alphas.",
+        f"better bound than {worst:.2g} (relative). Raise max_iter (it was {estimator.max_iter}), "
+        f"scale the columns of X, leave out the smallest alphas, {ACCEPT}.",
         ConvergenceWarning,
     )
 

@@ -110,6 +110,25 @@ def test_a_change_of_plan_is_told(capsys):
     ]
 
 
+def test_a_bound_that_says_nothing_useful_is_a_dash(capsys):
+    """Before a proof it was the objective itself, line after line."""
+    history = History()
+    history.append(iteration=1, objective=0.5, bound=0.5, suboptimality=1e4, passes=1, seconds=0)
+    lines = Lines(1)
+    lines.checked(history)
+    history.append(iteration=2, objective=0.4, bound=0.1, suboptimality=0.33, passes=2, seconds=0)
+    lines.checked(history)
+    result = Result(None, 0.4, Bound(0.4, "proof"), 1e4, StopReason.MAX_ITER, history, None)
+    lines.ended(result, None)
+    _, first, second, end = capsys.readouterr().out.splitlines()
+    assert first.split()[3] == "-"
+    assert second.split()[3] == "1.00e-01"
+    assert end == (
+        "ended: max_iter was reached; objective 0.4 has no useful bound on its distance to the "
+        "optimum"
+    )
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_search_shows_its_paths_and_the_choice(n_jobs, capsys):
     alphas = [0.1, 0.01]

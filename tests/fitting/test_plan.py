@@ -12,7 +12,7 @@ from sklearn.base import clone
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.choose_solver import batch_sizes, cheapest
-from fastgd.fitting.plan import Settings, make_plan
+from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
 from fastgd.objective.moments import row_coupling, row_freedom, standard_spectrum
 from fastgd.solvers.dual.dual_cost import MAX_COUPLED
@@ -209,6 +209,11 @@ def test_a_model_keeps_vectors_as_long_as_the_rows_only_to_go_on():
     assert small < 16_000
     warm = GDClassifier("hinge", max_iter=2, tol=None, warm_start=True).fit(X, y)
     assert len(pickle.dumps(warm)) > 16_000
+
+
+def test_a_plan_reads_at_a_prompt_as_it_prints():
+    plan = Plan("gd", 8, "auto", ("few rows",))
+    assert repr(plan) == str(plan) == "gd on 8 rows per update, learning rate auto: few rows."
 
 
 @pytest.mark.parametrize("penalty", ["l2", "l1"])

@@ -179,6 +179,7 @@ def test_reports_what_was_checked():
     assert str(report).startswith(
         "Huber(epsilon=1.35): all 8 checks passed (finite, derivative, curvature, smooth"
     )
+    assert repr(report) == str(report)  # at a prompt, and in a notebook
     assert "compiled" not in report.checks
     assert "1 of 8 checks failed" in str(check_loss(WrongCurvature()))
 
