@@ -319,8 +319,10 @@ def _divergence(share, rest, v):
     """That of a share from the one whose log odds are v above it, and its greatest term."""
     move, less = np.abs(v), np.where(v > 0, rest, share)
     inner = np.expm1(-move) * less
-    # What is left of 1 + inner may be small, and is wrong by a share of `less`.
-    return np.log1p(inner) + less * move, less * np.minimum(move, 1 / (1 + inner))
+    # Where little is left of 1 + inner, inner has rounded it away: both parts of it are positive.
+    left = np.where(v > 0, share, rest) + less * np.exp(-move)
+    logs = np.where(inner > -0.5, np.log1p(inner), np.log(left))
+    return logs + less * move, less * move + np.abs(logs)
 
 
 def negative_binomial(loss, y, z):

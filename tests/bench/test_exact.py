@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from bench import exact, hard_problems, structures
-from fastgd import GDRegressor, Loss, Multinomial, SquaredError
+from fastgd import GDRegressor, Loss, Multinomial, NegativeBinomial, SquaredError
 from fastgd.losses.base import has_mean
 from fastgd.losses.domain import REALS, SIGNS
 from fastgd.runtime.fingerprint import is_ours
@@ -158,6 +159,19 @@ def test_log_loss_and_counts_in_long_doubles():
     value = exact.value(replace(problem, y=y, loss=hard_problems.OWN["counts"]()), [1e-8], 0.0)
     want = np.exp([1.0, -1.0, 3e-8]) - y * [1.0, -1.0, 3e-8] + [0.0, *[3.0 * np.log(3.0) - 3.0] * 2]
     assert value.high == pytest.approx(want.mean(), rel=1e-14)
+
+
+def test_a_count_far_below_its_mean_is_not_rounded_away():
+    """1 + (exp(-v) - 1) rest is 5e-7 there: a loss was 9e-11 off, and proofs seemed false."""
+    loss, y, z = NegativeBinomial(0.000858881513461947), 6.780080406426259e-06, 2.5670887844419479
+    r, t, p = (Decimal(one) for one in (loss.dispersion, y, z))
+    with localcontext(prec=50):
+        r, mean = 1 / r, p.exp()
+        want = t * (t / mean).ln() - (t + r) * ((t + r) / (mean + r)).ln()
+    with np.errstate(all="ignore"):
+        value, _, rounding = exact.negative_binomial(loss, np.array([y]), exact.number([z]))
+    wrong = float(Decimal(value[0][0]) + Decimal(value[1][0]) - want)
+    assert abs(wrong) <= rounding[0] < 1e-13
 
 
 @pytest.mark.plain
