@@ -9,7 +9,14 @@ import numpy as np
 from fastgd.certificates.certifier import provable
 from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan
 from fastgd.fitting.extrapolation import Cautious, Extrapolated
-from fastgd.fitting.leaving_rules import Outgrown, Outpaced, Overdue, Slow, Stalled
+from fastgd.fitting.leaving_rules import (
+    EarlyOverdue,
+    Outgrown,
+    Outpaced,
+    Overdue,
+    Slow,
+    Stalled,
+)
 from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast_of_plan, is_again, next_plan
 from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
@@ -159,8 +166,9 @@ def rules_of_rivals(settings, tried, objective, so_far=None, left=None):
         unknown = F.loss_smooth or len(tried) == 1
         rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol, unknown))
         worth = 1.0 + method.overhead_passes(F)
-        told, most = forecast_of_plan(plan, F, tol).passes, settings.most_iterations
-        return [Overdue(tol, told, rival_passes, worth, most)]
+        own = forecast_of_plan(plan, F, tol)
+        rule = EarlyOverdue if own.tells_early else Overdue
+        return [rule(tol, own.passes, rival_passes, worth, settings.most_iterations)]
     least = 0.0 if at_once else forecast_of_plan(plan, F, tol).passes
     if so_far is not None:
         # Runs are short where it is told by itself: asked at once, what few rows have in common

@@ -18,12 +18,16 @@ class History:
     ----------
     before : int
         Iterations of earlier fits, which a warm start counts on from.
+    estimates : dict of str to list of float
+        "passes" and "suboptimality" after each iteration, as the solver estimates it, where a rule
+        looks at that.
     """
 
     KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
 
     def __init__(self, before=0):
         self.before = before
+        self.estimates: dict[str, list[float]] = {"passes": [], "suboptimality": []}
         self.rows: dict[str, list[float]] = {
             key: []
             for key in (
@@ -41,6 +45,11 @@ class History:
         """Add one check; `score` and `loss` may be missing."""
         for key, column in self.rows.items():
             column.append(measured.get(key, np.nan))
+
+    def estimate(self, passes, suboptimality):
+        """Add what a solver estimates after an iteration."""
+        self.estimates["passes"].append(passes)
+        self.estimates["suboptimality"].append(suboptimality)
 
     def __getitem__(self, key):
         return self.rows[key]

@@ -26,6 +26,9 @@ from fastgd.runtime.array_shapes import check_arrays, shaped
 from fastgd.runtime.clock import clock
 from fastgd.solvers.base import Progress, State
 
+# The iteration at which the checks of a solver begin that tells when it is nearly done.
+FIRST_CHECK = 8
+
 
 @dataclass
 @shaped(start_point="u")
@@ -99,8 +102,6 @@ class Needs(NamedTuple):
         Whether one needs the mean loss without the penalty.
     points : bool
         Whether checks have to evaluate the point.
-    first_check : int
-        Iteration at which the checks of a solver begin that tells when it is nearly done.
     time_limit : float
         Seconds after which the iteration under way is the last one.
     """
@@ -109,7 +110,6 @@ class Needs(NamedTuple):
     every_iteration: bool
     loss: bool
     points: bool
-    first_check: int
     time_limit: float
 
     @classmethod
@@ -120,7 +120,6 @@ class Needs(NamedTuple):
             any("every_iteration" in rule.needs for rule in rules),
             any("loss" in rule.needs for rule in rules),
             any(rule.needs_point for rule in rules),
-            min((rule.first_check for rule in rules), default=1),
             min((rule.deadline for rule in rules), default=np.inf),
         )
 
@@ -319,16 +318,25 @@ class Loop:
         return check if check.objective == value else None
 
     def _due(self, state, progress):
-        """Whether a check is due: by the number of iterations, as these get dearer, or as the
-        solver is nearly done.
+        """Whether a check is due: by the number of iterations, as these get dearer, as the solver
+        is nearly done, or as what it estimates makes a rule end the run.
         """
-        if self._regular(state) or progress.dearer:
+        near = self._near(progress) if self.tol is not None else np.inf
+        late = self._is_late(near)
+        if self._regular(state) or late or progress.dearer:
             return True
-        return self.tol is not None and (progress.done or self._near(progress) <= self.tol)
+        return self.tol is not None and (progress.done or near <= self.tol)
+
+    def _is_late(self, near):
+        """Whether what is `near`, estimated after this iteration, makes a rule end the run."""
+        rules = [rule for rule in self.needs.rules if rule.reads_estimates]
+        if rules:
+            self.record.history.estimate(self._spent, near)
+        return any(rule.check(self.record.history) is not None for rule in rules)
 
     def _regular(self, state):
         """Whether a check is due at this iteration however long the run is."""
-        first = self.needs.first_check if self.traits.proves_itself and self.tol is not None else 1
+        first = FIRST_CHECK if self.traits.proves_itself and self.tol is not None else 1
         k = state.iteration
         often = self.traits.free_answers or self.needs.every_iteration
         return often or (k >= first and k & (k - 1) == 0)
@@ -366,9 +374,9 @@ class Loop:
         if divergence.exploded(self.solver, value, self.record.start_point):
             self._note(state, value, NO_BOUND, np.inf, np.nan)
             self._diverged(state, value)
-            rules, history = self.needs.rules, self.record.history
-            late = (rule.check(history) for rule in rules if rule.deadline < np.inf)
-            return next((reason for reason in late if reason is not None), None)
+            # The others look at values of F, which these are not.
+            able = [one for one in self.needs.rules if one.deadline < np.inf or one.hands_over]
+            return self._asked_of(None, able)
         check_mean(F, found.point, value, F.null_value)
         loss = value - F.penalty_value(found.point) if self.needs.loss else np.nan
         self.record.progress = self.solver.progress(state)
@@ -380,7 +388,7 @@ class Loop:
         check.score = self.score(check.point) if self.score is not None else np.nan
         self._note(state, check.objective, check.bound, check.suboptimality, check.score, loss)
         self._keep(state, check)
-        return self._asked_of(check) or self._at_rest(state, check)
+        return self._asked_of(check, self.needs.rules) or self._at_rest(state, check)
 
     def _keep(self, state, check):
         """Keep the check where it is the last, the lowest or the one of the best score."""
@@ -397,9 +405,9 @@ class Loop:
         if not np.isnan(check.score) and (best is None or check.score > best.score):
             record.best_scored, record.scored_at = check, len(record.history) - 1
 
-    def _asked_of(self, check):
-        """The reason for which a rule ends the run, or None."""
-        for rule in self.needs.rules:
+    def _asked_of(self, check, rules):
+        """The reason for which one of the `rules` ends the run, or None."""
+        for rule in rules:
             reason = rule.check(self.record.history)
             if reason is not None and rule.extrapolates and self.traits.chooses_steps:
                 reason = self._settled(check, rule)

@@ -328,6 +328,8 @@ def _by_forecasts(F, batch, settings):
         reasons.append(
             f"what a {what} takes beside computing counts as {reading_share(F):.2g} passes"
         )
+    if forecast.tells_early and forecast.passes > forecasts[0][1]:
+        reasons.append("how it comes closer will soon tell whether another solver is there first")
     rows = _rows_for(chosen, F, batch)
     if rows == "growing":
         reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")

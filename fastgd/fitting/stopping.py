@@ -32,8 +32,6 @@ class LoopRule:
 
     Attributes
     ----------
-    first_check : int
-        Iteration at which the checks of a solver begin that tells when it is nearly done.
     deadline : float
         Seconds after which the iteration under way is the last one.
     extrapolates : bool
@@ -42,12 +40,15 @@ class LoopRule:
     hands_over : bool
         Whether its reason is that another plan is expected to be there first: no proof is tried
         then.
+    reads_estimates : bool
+        Whether it looks at what the solver estimates after each iteration (`History.estimates`):
+        where it would end the run, a check is due.
     """
 
-    first_check = 8
     deadline = np.inf
     extrapolates = False
     hands_over = False
+    reads_estimates = False
 
     def to_go(self, history):
         """What a rule that `hands_over` expects to be left, in passes' worth of time; None where it

@@ -108,12 +108,16 @@ class Forecast(NamedTuple):
     sure : bool
         Whether it is mostly the cost of matrices, which are few whatever the data are; a sure one
         is preferred within a margin of the best.
+    tells_early : bool
+        Whether the first iterations of a run tell what it will take, better than this does: then it
+        is tried first within a wider margin, and left where another one is expected to be sooner.
     """
 
     passes: float
     reason: str = ""
     last: bool = False
     sure: bool = False
+    tells_early: bool = False
 
 
 class SolverOptions(NamedTuple):

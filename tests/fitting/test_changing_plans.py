@@ -83,9 +83,13 @@ def test_no_other_plan_is_ahead_on_raw_wide_tables(loss, penalty):
 
 
 def history(passes, far):
+    """Checks, and what a solver estimated: after three iterations nothing, then the same."""
     made = History()
+    for _ in range(3):
+        made.estimate(0.0, np.inf)
     for iteration, (p, s) in enumerate(zip(passes, far, strict=True)):
         made.append(passes=p, suboptimality=s, objective=1.0, iteration=iteration + 1)
+        made.estimate(p, s)
     return made
 
 

@@ -293,6 +293,25 @@ def test_a_solver_that_chooses_its_steps_backs_off_to_a_good_point():
     assert [list(point) for point in solver.safe_points] == [[0.25], [0.25]]
 
 
+def test_a_run_that_keeps_backing_off_is_left_for_another_plan():
+    class Left(StoppingRule):
+        hands_over = True
+
+        def check(self, history):
+            return StopReason.PLATEAU if len(history) >= 3 else None
+
+    def never(history):
+        raise AssertionError("values that exploded are no values of F")
+
+    others = StoppingRule()
+    others.check = never
+    solver = Scripted(parabola(), [[1e12]] * 9)
+    result, _ = run(solver, [others, Left()], start=[0.25], max_iter=9)
+    assert result.reason is StopReason.PLATEAU
+    assert result.history["iteration"][-1] == 3
+    np.testing.assert_array_equal(result.point, [0.25])
+
+
 def test_the_answer_is_never_worse_than_the_constant_model():
     rng = np.random.default_rng(2)
     F = Objective("squared_error", rng.standard_normal((20, 2)), 5.0 + rng.standard_normal(20))

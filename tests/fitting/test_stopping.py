@@ -7,7 +7,14 @@ import pytest
 
 from fastgd.fitting.extrapolation import Extrapolated
 from fastgd.fitting.history import History
-from fastgd.fitting.leaving_rules import Outgrown, Outpaced, Overdue, Slow, Stalled
+from fastgd.fitting.leaving_rules import (
+    EarlyOverdue,
+    Outgrown,
+    Outpaced,
+    Overdue,
+    Slow,
+    Stalled,
+)
 from fastgd.fitting.stopping import (
     NoMistakes,
     Plateau,
@@ -205,43 +212,73 @@ def seen(objective=(), passes=(), suboptimality=(), batch=None):
     return {**checks, "batch": batch}
 
 
-def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
-    overdue = Overdue(1e-4, forecast=20.0, other=lambda: 30.0, worth=2.0)
-    assert overdue.check(seen(passes=[4.0], suboptimality=[0.1])) is None  # no pace yet
+def estimated(passes, suboptimality):
+    """What a solver estimated: after three iterations nothing, then this."""
+    made = History()
+    for p, s in zip([0.0] * 3 + passes, [np.inf] * 3 + suboptimality, strict=True):
+        made.estimate(p, s)
+    return made
+
+
+@pytest.mark.parametrize("rule", [Overdue, EarlyOverdue])
+def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes(rule):
+    overdue = rule(1e-4, forecast=20.0, other=lambda: 30.0, worth=2.0)
+    assert overdue.check(estimated([4.0], [0.1])) is None  # no pace yet
     # A factor of 10 in 4 passes, two more to go: 8 passes, each worth 2.
-    fast = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.01])
+    fast = estimated([4.0, 8.0], [0.1, 0.01])
     assert overdue.remaining_passes(fast) == overdue.to_go(fast) == pytest.approx(16.0)
-    assert overdue.to_go(seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.1])) is None
+    assert overdue.to_go(estimated([4.0, 8.0], [0.1, 0.1])) is None
     assert overdue.check(fast) is None
     # In 4 passes a factor of 1.1: hundreds more, and a quarter of the other plan is spent.
-    slow = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.09])
+    slow = estimated([4.0, 8.0], [0.1, 0.09])
     assert overdue.check(slow) is StopReason.PLATEAU
-    early = seen(passes=[1.0, 3.0], suboptimality=[0.1, 0.09])
+    early = estimated([0.5, 1.0], [0.1, 0.09])
     assert overdue.check(early) is None
-    # Beyond the forecast it is enough that more is left than the other plan takes.
-    late = seen(passes=[10.0, 20.0], suboptimality=[0.01, 0.001])
-    assert overdue.remaining_passes(late) == pytest.approx(20.0)
-    assert overdue.check(late) is None
-    late = seen(passes=[10.0, 20.0], suboptimality=[0.01, 0.003])
-    assert 30.0 < overdue.remaining_passes(late) < 60.0
+    # Nor is a bound that did not come closer yet trusted before the forecast is spent.
+    assert overdue.check(estimated([4.0, 8.0], [0.1, 0.1])) is None
+    assert overdue.check(estimated([10.0, 20.0], [0.1, 0.1])) is StopReason.PLATEAU
+    late = estimated([10.0, 20.0], [0.01, 0.0022])
+    assert 30.0 < overdue.remaining_passes(late) < 45.0
+    assert overdue.check(late) is (StopReason.PLATEAU if rule is Overdue else None)
+    late = estimated([10.0, 20.0], [0.01, 0.0035])
+    assert 45.0 < overdue.remaining_passes(late) < 90.0
     assert overdue.check(late) is StopReason.PLATEAU
-    far = seen(passes=[100.0, 200.0], suboptimality=[1.0, 1e-9])
+    far = estimated([100.0, 200.0], [1.0, 1e-9])
     assert overdue.check(far) is StopReason.PLATEAU
 
 
 def test_a_plan_is_left_where_its_iterations_hardly_hold_what_is_left():
     """They ended at 2.4e-4 for 1e-4, and the plan that would have proved it was not begun."""
     given = {"forecast": 20.0, "other": lambda: 100.0}
+    made = History()
+    for iteration in range(1, 41):
+        made.estimate(float(iteration), 0.1 if iteration <= 20 else 0.01)
     # A factor of 10 in 20 passes, or 20 iterations: 40 more.
-    history = {**seen(passes=[20.0, 40.0], suboptimality=[0.1, 0.01]), "iteration": [20, 40]}
-    assert Overdue(1e-4, **given).check(history) is None
-    assert Overdue(1e-4, **given, most=121).check(history) is None
-    assert Overdue(1e-4, **given, most=119).check(history) is StopReason.PLATEAU
+    assert Overdue(1e-4, **given).check(made) is None
+    assert Overdue(1e-4, **given, most=121).check(made) is None
+    assert Overdue(1e-4, **given, most=119).check(made) is StopReason.PLATEAU
     # Not before a quarter of what the other plan takes, nor without one.
     given["other"] = lambda: 161.0
-    assert Overdue(1e-4, **given, most=119).check(history) is None
+    assert Overdue(1e-4, **given, most=119).check(made) is None
     given["other"] = lambda: np.inf
-    assert Overdue(1e-4, **given, most=119).check(history) is None
+    assert Overdue(1e-4, **given, most=119).check(made) is None
+
+
+def test_one_that_tells_early_is_judged_early():
+    made = estimated([1.0, 2.0], [0.1, 0.09])  # 4 of 30 spent, hundreds left
+    given = {"forecast": 20.0, "other": lambda: 30.0, "worth": 2.0}
+    assert Overdue(1e-4, **given).check(made) is None
+    assert EarlyOverdue(1e-4, **given).check(made) is StopReason.PLATEAU
+
+
+def test_a_pace_takes_four_estimates():
+    overdue = Overdue(1e-4, forecast=20.0, other=lambda: 30.0)
+    made = History()
+    for passes in (10.0, 100.0, 1000.0):
+        made.estimate(passes, 0.1)
+        assert overdue.check(made) is None
+    made.estimate(2000.0, 0.1)
+    assert overdue.check(made) is StopReason.PLATEAU
 
 
 def test_what_another_plan_takes_is_asked_for_once_there_is_a_pace():
@@ -252,11 +289,16 @@ def test_what_another_plan_takes_is_asked_for_once_there_is_a_pace():
         return np.inf
 
     overdue = Overdue(1e-4, forecast=20.0, other=other)
-    assert overdue.check(seen(passes=[9.0, 16.0], suboptimality=[0.1, 0.01])) is None
+    made = History()
+    for passes, far in ((9.0, 0.4), (11.0, 0.2), (13.0, 0.1), (16.0, 0.01)):
+        made.estimate(passes, far)
+        assert overdue.check(made) is None
     assert not asked
     # Where there is no other plan this one is never left.
-    assert overdue.check(seen(passes=[9.0, 900.0], suboptimality=[0.1, 0.09])) is None
-    assert overdue.check(seen(passes=[900.0], suboptimality=[np.inf])) is None
+    made.estimate(900.0, 0.09)
+    assert overdue.check(made) is None
+    made.estimate(1900.0, np.inf)
+    assert overdue.check(made) is None
     assert asked
 
 

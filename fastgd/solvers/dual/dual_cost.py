@@ -9,7 +9,7 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import visit_cost
 from fastgd.objective.distances import curvature_of_most
-from fastgd.objective.measured import is_measured, measured_once
+from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import row_coupling, row_freedom
 from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.krylov_iterations import counted_on, share_of_digits
@@ -76,30 +76,6 @@ LITTLE_L1 = 0.25
 MORE_WITH_LITTLE_L1 = 2.0
 # Where rows are coupled more than this it is worth looking whether they are apart.
 WORTH_A_LOOK = 10.0
-# Beside another solver, a run on one row of `PART`, to a gap of `ROUGH`, tells more: how many rows
-# decide, and what they leave of each other's steps.  With k its passes' worth, 2 `MAX_TRIED` where
-# it is not there, a run on all rows takes about 3.3 k^0.66 v^0.15 times 1.23 for each digit beyond
-# 1e-4, v by the data as above; one that is not there makes no forecast smaller.  Of 190 fits to 72
-# problems of 4,900 to 300,000 rows the numbers are from one half; the root mean square of
-# log(forecast / taken) is 1.0 there and 1.4 on the other, and a plan hopes for 1.6 times less.  On
-# 132 fits to others `auto` took 0.97 times what it did by the data alone (0.24 to 1.1).  (Hinges of
-# 49,749 rows of 300 binary columns, next to none of which decide, were forecast 281 passes, the
-# interior point method 207; they take 18 and 142.)
-PART = 16
-MIN_TRIED = 300
-MAX_TRIED = 64.0
-ROUGH = 0.01
-TRIED = 3.3 / 1.6
-POWER_OF_TRIED = 0.66
-POWER_OF_FORECAST = 0.15
-MAX_FORECAST = 1e4
-TRIED_PER_DIGIT = 1.23
-# It costs little more than 4 passes, and is not worth it where the other takes few, or is far away.
-# Without some rows of either class there is nothing to learn.
-MIN_OF_CLASS = 10
-WORTH_TRYING = 50.0
-DOUBTFUL_BELOW = 0.1
-DOUBTFUL_ABOVE = 30.0
 
 
 def of_smooth(objective, tol, cutoff, reason):
@@ -117,35 +93,19 @@ def of_smooth(objective, tol, cutoff, reason):
     return Forecast(passes if pays else np.inf, reason, last=F.l1 > 0.0 and not little)
 
 
-def of_kinks(objective, tol, cutoff, reason, visits_on_sample):
-    """`Forecast` for a loss that is not smooth; `visits_on_sample` is asked where the data leave
-    doubt.
+def of_kinks(objective, tol, cutoff, reason):
+    """`Forecast` for a loss that is not smooth: rough, but each iteration tells how far it is.
+
+    With an L1 part nobody has looked at how early it tells.
     """
-    F, penalty = objective, (objective.l1, objective.l2)
+    F = objective
     pays = row_coupling(F) <= MAX_COUPLED or _visits_of_free_rows(F) < LAST_RESORT
     passes = dual_passes(F, tol)
-    doubtful = WORTH_TRYING <= cutoff < np.inf
-    doubtful &= DOUBTFUL_BELOW * cutoff <= passes <= DOUBTFUL_ABOVE * cutoff
-    if is_measured(F, visits_on_sample, *penalty) or (doubtful and _may_be_tried(F)):
-        visits = measured_once(F, visits_on_sample, *penalty)
-        tried = visit_cost(F) * min(visits, 2.0 * MAX_TRIED)
-        by_data = min(passes, MAX_FORECAST) ** POWER_OF_FORECAST
-        digits = math.log10(1e-4 / max(tol, EPS))
-        by_trial = TRIED * tried**POWER_OF_TRIED * by_data * TRIED_PER_DIGIT**digits
-        if visits < np.inf:
-            return Forecast(by_trial, reason)
-        passes = max(passes, by_trial)
     if pays:
-        return Forecast(passes, reason)
+        return Forecast(passes, reason, tells_early=F.l1 == 0.0)
     # Slow, but nothing else that proves what is left may be open, or that is slower yet.
     passes = max(passes, 2.0 * LAST_RESORT)
     return Forecast(passes, reason, last=not FAR_MORE * passes < cutoff < np.inf)
-
-
-def _may_be_tried(objective):
-    """Whether rows are enough for a run on `PART` of them to tell of one on all."""
-    F = objective
-    return F.rows.in_memory and F.n_active >= PART * MIN_TRIED and F.loss.infimum > -np.inf
 
 
 def dual_passes(objective, tol):
