@@ -25,7 +25,18 @@ NUMBERS_PER_ENTRY_FAR = 0.25
 FEW_COLUMNS = 100
 # Each block of rows has a matrix of its own: two blocks where it may be large.
 MATRIX_BLOCKS = 4
+# Where a step asks for this share of the columns of X, all are sorted: each reading of the rows
+# takes as long.
+MANY_OF_ALL = 0.5
+GOLDEN = np.uint32(2654435769)  # 2^32 / 1.618...
 NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+def scattered(index):
+    """Places of these columns in an order in which neighbours of X are far apart, the same for any
+    part of the columns.
+    """
+    return np.argsort(np.asarray(index).astype(np.uint32) * GOLDEN, kind="stable")
 
 
 class Sorted(NamedTuple):
@@ -180,15 +191,17 @@ class ColumnSubset:
         these and of ones, 0.
 
         Columns stay where they are once they were chosen; others are sorted behind them, in one
-        reading of the rows.  That is not counted: a run that is restored does it once more.
+        reading of the rows, scattered.  That is not counted: a run that is restored does it once
+        more.
         """
         kept = self._sorted
         if kept is None:
             kept = Sorted.ones(self.width, self.objective.n_samples)
-        wanted = chosen if self.is_all else np.arange(self.width)
+        few = self.is_all and chosen.size < MANY_OF_ALL * self.width
+        wanted = chosen if few else np.arange(self.width)
         missing = wanted[kept.places[wanted] == 0]
         if missing.size:
-            kept = self._sort(kept, missing)
+            kept = self._sort(kept, missing[scattered(missing)])
         self._sorted = kept
         return kept.values, kept.numbers, kept.starts, np.append(kept.places[chosen], 0)
 

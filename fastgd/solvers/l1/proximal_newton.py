@@ -16,18 +16,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse as sp
 
-from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import columns_cost, pass_cost, solving_cost
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.l1 import kernels
-from fastgd.solvers.l1.active_epochs import descend, hot_epoch
 from fastgd.solvers.l1.column_subset import NO_ROWS
+from fastgd.solvers.l1.column_sweep import ColumnSweep
 from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
+from fastgd.solvers.l1.settled_signs import solve_support
 
 SUFFICIENT = 0.1
 HALVINGS = 30
@@ -38,14 +36,6 @@ ROUNDING = 32.0
 # rounds the central path of the model is followed, which costs about as much as 15 of them.
 EPOCHS = 10
 ROUNDS = 8
-# On columns, after so many epochs at least of which the last three left the number of nonzero
-# coefficients as it was but for this share, conjugate gradients leave this share of the system's
-# residual, or end after so many steps.  Without them 1500 x 20,000 with 770 nonzero coefficients
-# took 2.5 times as long; with 50 steps, or far from the optimum, 1.3 to 2.  While signs change they
-# bring nothing.
-STEADY = 3e-4
-SETTLED = 0.03
-CG_STEPS = 20
 # What steps take beside passes: ns of a stored value of a column, which is read twice, and systems
 # of the size of a matrix, those of the central path among them where that is followed.  What a run
 # took is 0.7 to 1.1 times what is told for 12 of 16 problems, 2.4 and 2.9 times for matrices of 54
@@ -53,17 +43,10 @@ CG_STEPS = 20
 ENTRY = 3.0
 SYSTEMS = 2.0
 SYSTEMS_OF_PATH = 20.0
-TINY = 1e-300
-# Epochs on columns at most.
-MAX_EPOCHS = 50
-# A rough step ends where an epoch brings less than this share of what the step did, or after so
-# many epochs.  To go on makes a step that the line search cuts, for curvatures there are others.
-ROUGH_SHARE = 0.1
-ROUGH_EPOCHS = 20
-# It ends at a small share of the violation.  Where there are more columns than this share of the
-# rows, which is where rounds cost more than the matrix, it ends at a larger one unless it is there
-# in the first round: 1000 x 2000 with half as many nonzero coefficients as rows took twice as long
-# without, one-hot columns of 300,000 rows up to 1.5 times with.
+# By a matrix it ends at a small share of the violation.  Where there are more columns than this
+# share of the rows, which is where rounds cost more than the matrix, it ends at a larger one unless
+# it is there in the first round: 1000 x 2000 with half as many nonzero coefficients as rows took
+# twice as long without, one-hot columns of 300,000 rows up to 1.5 times with.
 TIGHT = 1e-3
 LOOSE = 0.1
 MANY = 0.25
@@ -246,9 +229,12 @@ def _minimum(columns, coef, gradient, rows, model):
     if model.damping > 0.0:
         curvatures += model.damping * F.samples.weights
     unknowns = np.append(coef[chosen], rows.intercept)[:n_unknowns]
+    model_gradient = np.append(gradient[chosen], rows.derivative)[:n_unknowns]
     if model.rng is not None:
-        visited = _sweep(columns, unknowns, rows.derivatives.copy(), curvatures, model)
-        return unknowns, True, ENTRY * visited
+        of_rows = rows.derivatives.copy(), curvatures
+        sweep = ColumnSweep(columns, unknowns, model_gradient, *of_rows, model)
+        sweep.run()
+        return unknowns, True, ENTRY * sweep.visited
     time = _time_of_matrix(columns, model)
     if model.kept_columns is None:
         matrix = columns.curvature(chosen, curvatures, model.order)
@@ -256,7 +242,6 @@ def _minimum(columns, coef, gradient, rows, model):
         matrix = columns.kept_curvature(chosen, model.kept_columns, curvatures)
         matrix = matrix.copy()
     matrix[np.arange(size), np.arange(size)] += F.l2
-    model_gradient = np.append(gradient[chosen], rows.derivative)[:n_unknowns]
     tolerance = TIGHT * model.violation
     loose = LOOSE * model.violation if size > MANY * F.n_samples else tolerance
     least = matrix, model_gradient, unknowns, F.l1, size
@@ -290,95 +275,6 @@ def minimise_with_l1(matrix, gradient, unknowns, l1, size, tolerance, loose):
     return False
 
 
-def _sweep(columns, unknowns, derivatives, curvatures, model):
-    """Coordinate descent on the columns and, near the optimum, signs that are settled in turn, for
-    some rounds.
-
-    Each epoch has an order of its own: in the same order throughout, 20,000 x 20,000 of text took
-    four times as long, for its columns are all alike to some degree (Lee and Wright, 2019).
-    Coefficients that are 0 move only first and last, and where those that are not have come a tenth
-    as close.  A rough step is a few epochs, until one brings a small share of what all did (Yuan,
-    Ho and Lin, 2012, section 3).  Returns how many stored values were visited.
-    """
-    F, size, n_unknowns = columns.objective, model.chosen.size, unknowns.size
-    *data, places = columns.by_column(model.chosen)
-    free, every = np.arange(n_unknowns) >= size, np.arange(n_unknowns)
-    changes, lengths = np.zeros(n_unknowns), np.diff(data[2])[places].astype(np.float64)
-    numbers = np.zeros(n_unknowns), curvatures, derivatives, unknowns
-    strengths, visited = (F.l1, F.l2, F.n_active, size), 0.0
-
-    def once(active):
-        nonlocal visited
-        visited += float(lengths[active].sum())
-        order = model.rng.permutation(active)
-        return kernels.column_epoch((*data, places), order, *numbers, changes, *strengths)
-
-    def epoch(active):
-        return hot_epoch(once, active, changes, lengths)
-
-    def moving():
-        return np.flatnonzero((unknowns != 0.0) | free)
-
-    if model.rough:
-        _few_epochs(epoch, every, moving)
-        return visited
-    sizes = []
-
-    def settled(active):
-        nonlocal visited
-        sizes.append(active.size)
-        if len(sizes) < EPOCHS or abs(sizes[-4] - active.size) > STEADY * active.size:
-            return False
-        X = sp.csc_array(tuple(data), shape=(F.n_samples, data[2].size - 1))
-        settle(X[:, places[active]], active, *numbers, *strengths)
-        visited += CG_STEPS * float(lengths[active].sum())
-        sizes.clear()
-        return True
-
-    descend(epoch, every, moving, model.goal, MAX_EPOCHS, settled)
-    return visited
-
-
-def _few_epochs(epoch, every, moving):
-    """Epochs over all, then over those that are `moving`, until one brings a small share of what
-    all did.
-    """
-    fallen, active = 0.0, every
-    for _ in range(ROUGH_EPOCHS):
-        fell = epoch(active)[1]
-        fallen += fell
-        if fell <= ROUGH_SHARE * fallen:
-            break
-        active = moving()
-
-
-def settle(X, support, diagonal, curvatures, derivatives, unknowns, l1, l2, n_active, n_penalised):
-    """`solve_support` by conjugate gradients on the columns of the support."""
-    penalised, old = support < n_penalised, unknowns[support]
-    sign, scale = np.where(penalised, np.sign(old), 0.0), np.maximum(diagonal[support], TINY)
-    own = np.where(penalised, l2, 0.0)
-    gradient = X.T @ derivatives / n_active + own * old + l1 * sign
-
-    def product(direction):
-        return X.T @ (curvatures * (X @ direction)) / n_active + own * direction
-
-    system = ConjugateGradients(product, -gradient, lambda rest: rest / scale)
-    enough = SETTLED**2 * system.height
-    for _ in range(CG_STEPS):
-        if not system.advance() or system.height <= enough:
-            break
-    for move in moves_along(old, system.step, sign):
-        image = X @ move
-        change = curvatures * image
-        if (
-            float(move @ (gradient + 0.5 * own * move)) + 0.5 * float(image @ change) / n_active
-            <= 0.0
-        ):
-            unknowns[support] += move
-            derivatives += change
-            return
-
-
 def _descend(matrix, gradient, unknowns, l1, size, tolerance, loose):
     """Coordinate descent and signs that are settled in turn, for some rounds; whether it reached
     its tolerance.
@@ -396,44 +292,3 @@ def _descend(matrix, gradient, unknowns, l1, size, tolerance, loose):
         if not solve_support(matrix[:n_unknowns, :n_unknowns], gradient, unknowns, l1, size):
             return False  # nor will it be in the next rounds
     return False
-
-
-def solve_support(matrix, gradient, unknowns, l1, n_penalised):
-    """Move the nonzero unknowns, and those without penalty, to the minimum of the model for their
-    present signs; whether there is one.
-
-    Those that would change sign become 0; if that makes the model larger, the step ends where the
-    first of them is 0. `gradient` and `unknowns` move along; where the matrix is singular they
-    stay.
-    """
-    free = np.arange(unknowns.size) >= n_penalised
-    support = np.flatnonzero((unknowns != 0.0) | free)
-    old, sign = unknowns[support], np.where(free, 0.0, np.sign(unknowns))[support]
-    try:
-        part = matrix[np.ix_(support, support)]
-        factor = scipy.linalg.cho_factor(part, lower=True, overwrite_a=True, check_finite=False)
-    except np.linalg.LinAlgError:
-        return False
-    step = scipy.linalg.cho_solve(factor, -(gradient[support] + l1 * sign), check_finite=False)
-    for move in moves_along(old, step, sign):
-        everywhere = np.zeros(unknowns.size)
-        everywhere[support] = move
-        change = matrix @ everywhere
-        if float(move @ (gradient[support] + 0.5 * change[support] + l1 * sign)) <= 0.0:
-            unknowns[support] = old + move
-            gradient += change
-            break
-    return True
-
-
-def moves_along(old, step, sign):
-    """Moves along `step` on which none changes its sign: the whole step, those that would ending at
-    0, and to the first.
-
-    Coordinates of sign 0 go where they like.
-    """
-    crossing = (old + step) * sign < 0.0
-    for stop in (1.0, float(np.min(-old[crossing] / step[crossing], initial=1.0))):
-        new = old + stop * step
-        new[new * sign < 0.0] = 0.0
-        yield new - old

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from fastgd.objective.objective import Objective
 from fastgd.solvers.l1.column_subset import ColumnSubset
-from fastgd.solvers.l1.proximal_newton import settle, solve_support
+from fastgd.solvers.l1.settled_signs import settle, solve_support
 from support.twins import with_ones
 
 
