@@ -152,7 +152,12 @@ class ParquetTable(TableFile):
         texts = [name for name in names if wanted[name] is Kind.TEXT]
         with naming(self.path):
             file = pq.ParquetFile(
-                self.path, read_dictionary=texts, buffer_size=PARQUET_BUFFER, pre_buffer=False
+                self.path,
+                read_dictionary=texts,
+                buffer_size=PARQUET_BUFFER,
+                pre_buffer=False,
+                # Of pages that were written with one; a flipped bit is a number like any other.
+                page_checksum_verification=True,
             )
         with contextlib.closing(file):
             # Its threads are no faster for a few columns, and keep 25 MB.

@@ -76,7 +76,8 @@ def from_parquet(
         Without pyarrow: `pip install "fastgd[parquet]"`.
     ValueError
         For names that no column has, and when it is read: for files that are damaged, that lack a
-        column or have it with other types, for missing values, NaN and infinity.
+        column or have it with other types, for missing values, NaN and infinity. A Parquet file of
+        which only a number has changed is one where it was written with checksums of its pages.
 
     Examples
     --------

@@ -557,6 +557,23 @@ def test_parquet_that_cannot_be_read(tmp_path):
         list(from_parquet(path, target="price").blocks(1000))
 
 
+@pytest.mark.parametrize("compression", ["none", "snappy"])
+def test_a_flipped_bit_of_a_page_that_has_a_checksum(tmp_path, compression):
+    """It was a row of the model."""
+    path = tmp_path / "rows.parquet"
+    values = np.arange(2000.0)
+    table = pa.table({"x": values, "y": values})
+    pq.write_table(
+        table, path, use_dictionary=False, compression=compression, write_page_checksum=True
+    )
+    list(from_parquet(path, target="y").blocks(1000))
+    content = bytearray(path.read_bytes())
+    content[pq.read_metadata(path).row_group(0).column(0).data_page_offset + 1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}: .*CRC checksum"):
+        list(from_parquet(path, target="y").blocks(1000))
+
+
 def test_a_path_that_disappears(written):
     path = written(frame())
     source = from_parquet(path, target="price", format=written.format)
