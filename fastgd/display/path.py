@@ -5,7 +5,6 @@ from sklearn.base import clone
 
 from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset, as_weights, check_parameters
-from fastgd.data.check_X import as_rows
 from fastgd.display.axes import axes_for, look, scale_of_alphas, spelled_out
 from fastgd.display.inner_estimator import last_step
 from fastgd.estimators.base import GDEstimator
@@ -109,7 +108,7 @@ class PathDisplay:
         X, y = base._checked(X, y, reset=True)
         weights = None if sample_weight is None else as_weights(sample_weight, X.shape[0])
         offset = None if offset is None else as_offset(offset, X.shape[0])
-        rows, alphas = as_rows(X, checked=True), checked_alphas(alphas)
+        rows, alphas = base._rows_of(X), checked_alphas(alphas)
         given = {"rows": rows, "offset": offset}
         if isinstance(alphas, int):
             alphas = alpha_grid(base, X, y, alphas, weights, n_threads, **given)

@@ -219,9 +219,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         source, checked = source_of(X, y, sample_weight, offset, memory), None
         if source is None:
             checked, y = self._checked(X, y, reset=True, order=None)
-            names = getattr(self, "feature_names_in_", None)
             in_place = sp.issparse(checked) or checked.size > FEW_VALUES
-            rows = as_rows(checked, checked=True, in_place=in_place, columns=names)
+            rows = self._rows_of(checked, in_place)
             found = Surveyed(rows, y, sample_weight, offset)
         else:
             found = read_first(self, source, memory)
@@ -394,6 +393,13 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             multi_output=self._several_targets(y),
             **self._y_options(),
         )
+
+    def _rows_of(self, X, in_place=False):
+        """Rows of an X that `_checked` has seen; what is wrong with its values is told by the
+        names of its columns.
+        """
+        names = getattr(self, "feature_names_in_", None)
+        return as_rows(X, checked=True, in_place=in_place, columns=names)
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""

@@ -12,7 +12,6 @@ from sklearn.base import is_classifier
 
 from fastgd.data.array_types import Floats
 from fastgd.data.check_parameters import check_parameters, only_given
-from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples, refuse_shift
@@ -191,7 +190,7 @@ class ChunkEstimator(GDEstimator):
         `task` gets what it lacks.
         """
         loss, n_targets = task.loss, len(targets)
-        task.rows = as_rows(X, checked=True)
+        task.rows = self._rows_of(X)
         task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
         task.in_place = self._chunks is not None
         kept = self._states

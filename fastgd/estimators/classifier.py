@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset, only_given, refuse_negative
-from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import refuse_shift
 from fastgd.estimators.block_fits import scored, source_of
@@ -424,7 +423,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 f"class_weight={self.class_weight} gives every row of the first chunk the weight "
                 "0, so that no model can begin with it: begin with rows of other classes"
             )
-        as_rows(X, checked=True)
+        self._rows_of(X)
         if offset is not None:
             refuse_shift(loss, as_offset(offset, X.shape[0]))
         if validation is not None:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset
-from fastgd.data.check_X import as_rows, refuse_not_finite
+from fastgd.data.check_X import refuse_not_finite
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples, refuse_shift
 from fastgd.estimators.input import columns_of, validated
@@ -166,7 +166,7 @@ class Reports(BaseEstimator):
         scale = None
         if X is not None:
             X = validated(self, X, reset=False)
-            refuse_not_finite(X)
+            refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
             scale = standard_deviations(X)
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
         about = subject(self) if len(coef) == 1 else ""
@@ -239,7 +239,7 @@ class Reports(BaseEstimator):
         k = self._number_of(output, 1 if vector else n_outputs, what)
         X, y = self._checked(X, y, reset=False)
         self._refuse_other_columns(y)
-        rows = as_rows(X, checked=True)
+        rows = self._rows_of(X)
         targets = self._fitted_targets(y)[k]
         weights = self._weights(sample_weight, y, X.shape[0])
         offset = None if offset is None else as_offset(offset, X.shape[0])

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import fitted_copy
 from fastgd.fitting.plan import Settings
 from fastgd.fitting.runs import fit_target
@@ -82,7 +81,7 @@ class PathFits:
         self.estimator.n_features_in_ = X.shape[1]
         self.estimator.alpha = 1.0
         self.stop = threading.Event() if stop is None else stop
-        rows = as_rows(X, checked=True) if rows is None else rows
+        rows = self.estimator._rows_of(X) if rows is None else rows
         found, no_validation = Surveyed(rows, y, weights, offset), (None, None, None, None)
         self.task, self.samples, rng = self.estimator._prepared(found, X, no_validation, n_threads)
         self.seeds = self.estimator._seeds(rng, [None] * len(self.samples))

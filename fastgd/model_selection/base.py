@@ -33,7 +33,6 @@ from fastgd.data.check_parameters import (
     only_given,
     refuse_negative,
 )
-from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.block_fits import as_first_read, first_reading, scored, source_of
@@ -134,7 +133,7 @@ class PathSearch(GDEstimator):
             n_samples = checked.shape[0]
             weights = None if sample_weight is None else as_weights(sample_weight, n_samples)
             offsets = None if offset is None else as_offset(offset, n_samples)
-            rows = as_rows(checked, checked=True)
+            rows = self._rows_of(checked)
             return CheckedData(checked, rows, targets, weights, offsets)
 
         def refit(best, **start):

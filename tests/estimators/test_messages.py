@@ -172,6 +172,26 @@ def test_columns_of_frames_have_names():
             model.predict(bad)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X: GDClassifier().partial_fit(X, Y, classes=[0, 1]),
+        lambda X: GDClassifier().partial_fit(FRAME, Y, classes=[0, 1]).partial_fit(X, Y),
+        lambda X: GDClassifierCV(alphas=2).fit(X, Y),
+        lambda X: GDClassifier().fit(FRAME, Y).summary(X, Y),
+        lambda X: GDClassifier().fit(FRAME, Y).coefficients(X),
+        lambda X: fastgd.PathDisplay.from_estimator(GDClassifier(), X, Y),
+    ],
+    ids=["partial_fit", "next chunk", "search", "summary", "coefficients", "path"],
+)
+def test_columns_of_frames_have_names_wherever_rows_are_read(call):
+    """They were numbers."""
+    missing = FRAME.copy()
+    missing.loc[4, "income"] = np.nan
+    with pytest.raises(ValueError, match=r"first in row 4, column 'income'"):
+        call(missing)
+
+
 def test_the_last_line_says_why_a_method_is_missing():
     model = GDClassifier("hinge").fit(X, Y)
     assert not hasattr(model, "predict_proba")
