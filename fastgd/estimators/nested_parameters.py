@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 
+from fastgd.estimators.unknown_parameters import parameter_instead
 from fastgd.runtime.component import Component
 
 # How each of the parameters that may be a component is given as one.
@@ -83,6 +84,10 @@ class NestedParameters(BaseEstimator):
         except ValueError:
             for name, value in own.items():
                 setattr(self, name, value)
+            for name in (one for one in plain if one not in own):
+                if told := parameter_instead(name, plain[name], type(self).__init__, list(own)):
+                    kind = type(self).__name__
+                    raise ValueError(f"Invalid parameter {name!r} for {kind}; {told}") from None
             raise
         for name, component in made.items():
             setattr(self, name, component)

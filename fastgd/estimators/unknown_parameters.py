@@ -96,9 +96,6 @@ def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
     write.
     """
     known = list(inspect.signature(init).parameters)[1:]
-    instead = INSTEAD | (OF_SEARCHES if "alphas" in known else OF_FITS)
-    instead |= OF_CLASSIFIERS if "class_weight" in known else {}
-    search = f"{init.__qualname__.split('.')[0]}CV"
 
     @functools.wraps(init)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -108,14 +105,28 @@ def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
             unknown = [name for name in kwargs if name not in known and f"'{name}'" in str(error)]
             text = str(error).split(". Did you mean")[0]  # Python 3.13's own, of names alone
             for name in unknown:
-                if name in instead:
-                    told = _filled(instead[name].replace("SEARCH", search), kwargs[name])
-                    raise TypeError(f"{text}; write {told}") from None
-                for near in difflib.get_close_matches(name, known, n=1):
-                    raise TypeError(f"{text}; did you mean {near!r}?") from None
+                if told := parameter_instead(name, kwargs[name], explained, known):
+                    raise TypeError(f"{text}; {told}") from None
             raise
 
     return explained
+
+
+def parameter_instead(name: str, value: object, init: Callable[..., None], known: list[str]) -> str:
+    """What to write instead of a parameter that there is not, or ""; `known` are those of `init`.
+
+    Examples
+    --------
+    >>> from fastgd import GDRegressor
+    >>> parameter_instead("quantile", 0.9, GDRegressor.__init__, ["loss", "alpha"])
+    'write loss=fastgd.Quantile(0.9)'
+    """
+    instead = INSTEAD | (OF_SEARCHES if "alphas" in known else OF_FITS)
+    instead |= OF_CLASSIFIERS if "class_weight" in known else {}
+    if name in instead:
+        search = f"{init.__qualname__.split('.')[0]}CV"
+        return f"write {_filled(instead[name].replace('SEARCH', search), value)}"
+    return _near(name, known)
 
 
 def explains_unknown_arguments(method: Method) -> Method:
@@ -150,8 +161,10 @@ def explains_unknown_arguments(method: Method) -> Method:
 
 
 def _advice(name: str, known: list[str], instead: dict[str, str]) -> str:
-    if name in instead:
-        return f"write {instead[name]}"
+    return f"write {instead[name]}" if name in instead else _near(name, known)
+
+
+def _near(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else ""
 

@@ -81,6 +81,34 @@ def test_what_is_advised_is_what_the_estimator_has(kind, name, value, message):
         kind(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "message"),
+    [
+        (GDRegressor, "quantile", 0.9, r"for GDRegressor; write loss=fastgd.Quantile\(0.9\)$"),
+        (
+            GDClassifierCV,
+            "C",
+            1.0,
+            r"parameter 'C' for GDClassifierCV; write alphas=\[1 / \(C \* n_samples\)\]$",
+        ),
+        (
+            GDClassifier,
+            "n_folds",
+            5,
+            "Invalid parameter 'n_folds' for GDClassifier; write nothing: GDClassifierCV takes",
+        ),
+        (GDRegressor, "aplha", 1, r"parameter 'aplha' for GDRegressor; did you mean 'alpha'\?$"),
+        (GDRegressor, "unheard_of", 1, "Valid parameters are"),
+    ],
+)
+def test_set_params_advises_what_the_constructor_does(kind, name, value, message):
+    """It listed all parameters."""
+    model = kind(tol=1e-3)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(tol=1e-5, **{name: value})
+    assert model.tol == 1e-3
+
+
 @pytest.mark.parametrize("kind", [GDClassifier, GDRegressor, GDClassifierCV, GDRegressorCV])
 def test_parameters_that_are_advised_are_there(kind):
     known = inspect.signature(kind).parameters
