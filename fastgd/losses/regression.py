@@ -11,6 +11,9 @@ from fastgd.runtime.component import python_only
 from fastgd.runtime.in_words import require_positive
 from fastgd.runtime.public import public
 
+# How others call what is twice the loss of quantile 0.5.
+ABSOLUTE_ERROR = ("mae", "absolute_error", "absolute", "least_absolute_deviation", "lad", "l1")
+
 
 @public
 class SquaredError(Loss):
@@ -32,6 +35,9 @@ class SquaredError(Loss):
         "ls",
         "l2",
     )
+    differs_from: ClassVar[dict[str, str]] = {
+        "mse": " It is half the squared difference: give half the alpha that stands beside that."
+    }
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
     self_concordance: ClassVar[float | None] = 0.0
@@ -202,15 +208,11 @@ class Quantile(Loss):
     (3.0, 1.0, 0.25)
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
-        "mae",
-        "absolute_error",
-        "absolute",
-        "least_absolute_deviation",
-        "lad",
-        "l1",
-        "pinball",
-        "median",
+    also_called: ClassVar[tuple[str, ...]] = (*ABSOLUTE_ERROR, "pinball", "median")
+    differs_from: ClassVar[dict[str, str]] = dict.fromkeys(
+        ABSOLUTE_ERROR,
+        " With quantile=0.5 it is half the absolute error: give half the alpha that stands beside "
+        "that.",
     )
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False

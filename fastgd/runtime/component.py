@@ -93,6 +93,8 @@ class Component:
 
     name: ClassVar[str]
     also_called: ClassVar[tuple[str, ...]] = ()  # elsewhere, for messages about unknown names
+    # In what this differs from what has one of these names elsewhere, and what to do about it.
+    differs_from: ClassVar[dict[str, str]] = {}
     # What others give to such an object and estimators take here, and what to write.
     of_estimators: ClassVar[dict[str, str]] = {}
     # What a family's members declare of their formulas, and proofs rest on.
@@ -210,7 +212,7 @@ class Component:
         }
         near = [one for one, member in known.items() if plain in member.also_called]
         near = near[:1] or difflib.get_close_matches(plain, known, n=1)
-        close = [f"; did you mean {one!r}?" for one in near]
+        close = [f"; did you mean {one!r}?{known[one].differs_from.get(plain, '')}" for one in near]
         kind = snake_case(cls._family.__name__).replace("_", " ")
         raise ValueError(
             f"unknown {kind} {name!r}{(*close, '.')[0]} Known: {', '.join(sorted(known))}"

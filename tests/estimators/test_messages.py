@@ -30,8 +30,13 @@ FRAME = pd.DataFrame(X, columns=["age", "income", "city"])
         ({"solver": "AdamW"}, "write solver='adam'"),
         ({"loss": "log"}, "did you mean 'log_loss'"),
         ({"loss": "logistic"}, "did you mean 'log_loss'"),
-        ({"loss": "mse"}, "did you mean 'squared_error'"),
-        ({"loss": "absolute_error"}, "did you mean 'quantile'"),
+        ({"loss": "mse"}, r"did you mean 'squared_error'\? It is half the .*: give half the alpha"),
+        ({"loss": "squared_loss"}, r"did you mean 'squared_error'\? Known"),
+        (
+            {"loss": "absolute_error"},
+            r"did you mean 'quantile'\? With quantile=0.5 it is half .*: give half the alpha",
+        ),
+        ({"loss": "pinball"}, r"did you mean 'quantile'\? Known"),
         ({"loss": "Hinge_"}, "did you mean 'hinge'"),
         ({"penalty": "ridge"}, "did you mean 'l2'"),
         ({"penalty": "elastic_net"}, "did you mean 'elasticnet'"),
@@ -41,6 +46,15 @@ FRAME = pd.DataFrame(X, columns=["age", "income", "city"])
 def test_values_of_other_libraries(parameters, message):
     with pytest.raises(ValueError, match=message):
         GDClassifier(**parameters).fit(X, Y)
+
+
+def test_half_of_an_alpha_beside_the_absolute_error():
+    """That is epsilon_insensitive with epsilon=0."""
+    y = X @ [1.0, -2.0, 0.5] + np.random.default_rng(1).standard_t(2, 30)
+    whole = GDRegressor("epsilon_insensitive", epsilon=0.0, alpha=0.2, tol=1e-10).fit(X, y)
+    half = GDRegressor("quantile", alpha=0.1, tol=1e-10).fit(X, y)
+    np.testing.assert_allclose(half.coef_, whole.coef_, atol=1e-4)
+    assert half.objective_ == pytest.approx(whole.objective_ / 2, rel=1e-8)
 
 
 @pytest.mark.parametrize(
