@@ -243,7 +243,8 @@ def check_domain(loss, targets, name="y"):
     domain = loss.target_domain
     if domain == REALS or (allowed := domain.contains(targets)).all():
         return
-    bad = targets[~allowed].flat[0]
+    place = tuple(np.argwhere(~allowed)[0])
+    bad = targets[place]
     hint = ""
     if loss.classification:
         hint = "; GDClassifier takes labels of any kind"
@@ -252,4 +253,7 @@ def check_domain(loss, targets, name="y"):
             ", as labels of a classifier become: this is a loss of regressions, which GDRegressor "
             "has; GDClassifier has others, such as 'log_loss'"
         )
-    raise ValueError(f"{name} must be {domain.text} for loss={loss.name!r}, got {bad:g}{hint}")
+    raise ValueError(
+        f"{name} must be {domain.text} for loss={loss.name!r}, got {bad:g} (first in row "
+        f"{place[0]}){hint}"
+    )

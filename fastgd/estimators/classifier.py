@@ -699,13 +699,14 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         if weights is None or self._is_multilabel():
             return
         totals = class_totals(self.classes_, y, weights)
+        missing = self.classes_[totals == 0.0].tolist()
         if np.count_nonzero(totals) == 1:
             raise ValueError(
-                "a classifier needs at least 2 classes, got 1 class with a positive weight; check "
-                "sample_weight and class_weight"
+                "a classifier needs at least 2 classes, got 1 class with a positive weight: no row "
+                f"of class {', '.join(map(repr, missing[:5]))} has one; check sample_weight and "
+                "class_weight"
             )
-        if not totals.all():
-            missing = self.classes_[totals == 0.0].tolist()
+        if missing:
             raise ValueError(
                 f"class {missing[0]!r} of y has no row with a positive weight, and nothing to be "
                 "told by; check sample_weight and class_weight, or leave its rows out"

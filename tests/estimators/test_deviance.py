@@ -255,7 +255,8 @@ def test_a_search_with_offsets_scores_with_them():
 )
 def test_targets_outside_the_domain(loss, y, message):
     targets = np.full(120, 0.5)
-    targets[3] = y
+    targets[3:5] = y
+    message += r".* \(first in row 3\)$"
     with pytest.raises(ValueError, match=message):
         GDRegressor(loss).fit(X, targets)
     with pytest.raises(ValueError, match=message):

@@ -148,7 +148,12 @@ def test_class_weights_do_not_weigh_scores():
     ("model", "y", "y_val", "message"),
     [
         (GDClassifier(), ["a", "b"], ["a", "z"], r"y_val holds labels .* \['a' 'b'\]: \['z'\]$"),
-        (GDRegressor("poisson"), [0.0, 2.0], [0.0, -2.0], r"y_val must be in \[0, inf\) .* -2$"),
+        (
+            GDRegressor("poisson"),
+            [0.0, 2.0],
+            [0.0, -2.0],
+            r"y_val must be in \[0, inf\) .* \(first in row 30\)$",
+        ),
     ],
 )
 def test_what_is_wrong_with_held_out_targets_is_told_of_them(model, y, y_val, message):
