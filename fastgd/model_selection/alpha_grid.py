@@ -31,7 +31,8 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
     at the predictions z0 and F0 the mean loss there: under an L2 penalty F falls by at most |g|^2
     / (2 alpha), here 1 % of F0. The smallest is 1e-6 q^2 of it. z0 are those of the null model, or
     where some columns have no penalty or bounds without 0, of the best model with the others at 0
-    or the bound nearest to it. Of several models (one-vs-rest) the greatest value counts. q is for
+    or the bound nearest to it. Without an L1 part g_j^2 is divided by its weight, with P2 by the
+    diagonal of that. Of several models (one-vs-rest) the greatest value counts. q is for
     columns on wild scales: 30 times the greatest |x| of the median column over that of all columns,
     at most 1.
 
@@ -47,7 +48,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
     if penalty.largest_alpha(np.ones((X.shape[1], 1)), 1.0) is None:
         given = repr(estimator.penalty)
         if estimator.P2 is not None:
-            given = "P2"
+            given = "a P2 of zeros"
         elif estimator.penalty_weights is not None and any(estimator._base_penalty().shares):
             given = "penalty_weights that penalise no feature"
         raise ValueError(

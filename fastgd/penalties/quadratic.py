@@ -60,9 +60,21 @@ class Quadratic(Weighted, abstract=True):
     @property
     def unpenalised(self):
         """Which columns are neither in the L1 part nor in P."""
+        return (self.l1 == 0.0) & (self._diagonal() == 0.0)
+
+    @python_only
+    def largest_alpha(self, gradient, gain):
+        """As with the diagonal of P for the weights of an L2 part: what P leaves free in several
+        columns together, as differences do, is there at any alpha.
+        """
+        ends = self.low, self.high, self.n_weights, self.n_bounds
+        return Weighted(self.l1, self._diagonal(), *ends).largest_alpha(gradient, gain)
+
+    @python_only
+    def _diagonal(self):
         size = self.starts.size - 1
         matrix = sp.csr_array((self.values, self.columns, self.starts), shape=(size, size))
-        return (self.l1 == 0.0) & (matrix.diagonal() == 0.0)
+        return matrix.diagonal()
 
     @python_only
     def term(self, alpha, n_predictions=1):

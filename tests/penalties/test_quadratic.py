@@ -201,9 +201,24 @@ def test_weights_that_would_be_ignored_are_refused(weights):
     assert excluded.fit(*problem()).coef_[0] == 0.0
 
 
-def test_a_search_over_default_alphas_says_that_it_is_p2():
-    with pytest.raises(ValueError, match="got P2; pass an array of alphas"):
-        GDRegressorCV(P2=P2).fit(*problem())
+def test_default_alphas_are_those_of_the_diagonal():
+    """They were refused."""
+    X, y = problem()
+    size = X.shape[1]
+    plain = GDRegressorCV(alphas=5, cv=3).fit(X, y).alphas_
+    np.testing.assert_array_equal(
+        plain, GDRegressorCV(alphas=5, cv=3, P2=np.eye(size)).fit(X, y).alphas_
+    )
+    scale = np.arange(1.0, size + 1.0)
+    weighed = GDRegressorCV(alphas=5, cv=3, penalty_weights=scale).fit(X, y)
+    diagonal = GDRegressorCV(alphas=5, cv=3, P2=np.diag(scale)).fit(X, y)
+    np.testing.assert_allclose(diagonal.alphas_, weighed.alphas_, rtol=1e-12)
+    for matrix in (P2, DIFFERENCES.T @ DIFFERENCES):
+        search = GDRegressorCV(alphas=5, cv=3, P2=matrix).fit(X, y)
+        alone = GDRegressor(alpha=search.alpha_, P2=matrix).fit(X, y)
+        np.testing.assert_allclose(search.coef_, alone.coef_, rtol=1e-6, atol=1e-8)
+    with pytest.raises(ValueError, match="got a P2 of zeros; pass an array of alphas"):
+        GDRegressorCV(P2=np.zeros((size, size))).fit(X, y)
 
 
 def test_what_is_small_beside_the_largest_entry_counts():
