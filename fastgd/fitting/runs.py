@@ -16,7 +16,7 @@ from fastgd.fitting.observers import Ended, Recorder, Together, Watch
 from fastgd.fitting.replan import remaining, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.resumed_state import problem_of, resume_or_start, unknowns
-from fastgd.fitting.separation import SEPARATED, is_separated
+from fastgd.fitting.separation import why_endless
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.task import Run, SavedRun, Task
 from fastgd.objective.cost_model import PYTHON, VALUE
@@ -263,11 +263,11 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     except KeyboardInterrupt:
         interrupted.set()
         raise
-    if is_separated(objective, result.objective):
-        plan = replace(plan, reasons=(*plan.reasons, SEPARATED))
+    if endless := why_endless(objective, result.objective):
+        plan = replace(plan, reasons=(*plan.reasons, endless))
         # A schedule that ended by its rule stays silent.
         if result.advice or result.reason is not StopReason.PLATEAU:
-            result.advice = f"{SEPARATED[0].upper()}{SEPARATED[1:]}."
+            result.advice = f"{endless[0].upper()}{endless[1:]}."
     coef, intercept = objective.model(result.point)
     try:
         watch.ended(result, lambda: (coef, intercept))

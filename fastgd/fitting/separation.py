@@ -1,9 +1,12 @@
-"""Classes that are separated: without a penalty F then falls for ever as coefficients grow."""
+"""Classes that are separated, and targets at one end of their domain: without a penalty F falls for
+ever as coefficients grow.
+"""
 
 import numpy as np
 
 from fastgd.losses.base import VectorLoss
 from fastgd.losses.in_python import in_python
+from fastgd.objective.null_model import EXTREME_PREDICTION, falls_for_ever
 
 SEPARATED = (
     "the classes are separated and nothing is penalised, so no finite optimum exists: the "
@@ -11,6 +14,49 @@ SEPARATED = (
 )
 # A margin at which a loss that has its minimum at a finite prediction has reached it.
 LARGE_MARGIN = 30.0
+
+
+def why_endless(objective, value):
+    """In words, why F = `value` is on its way to no finite optimum; "" where that is not seen.
+
+    Examples
+    --------
+    >>> from fastgd import Objective
+    >>> F = Objective("poisson", [[1.0], [2.0]], [0.0, 0.0], fit_intercept=False)
+    >>> print(why_endless(F, 1e-6)[:24])
+    y is 0 in every row that
+    """
+    if is_separated(objective, value):
+        return SEPARATED
+    if is_at_one_end(objective, value):
+        end = objective.samples.targets[objective.samples.active()[0]]
+        return (
+            f"y is {end:g} in every row that counts and nothing is penalised, so no finite optimum "
+            "exists: the coefficients would grow for ever; give alpha above 0, or add rows with "
+            "another target"
+        )
+    return ""
+
+
+def is_at_one_end(objective, value):
+    """Whether all targets are the end of their domain, and F = `value` shows that the columns take
+    each row nearer to it, however far: as an intercept would, which is refused, a constant column
+    does, or the levels of a category together.
+
+    By F n / w, as for `is_separated`.
+    """
+    F = objective
+    if not F.elastic or F.l1 > 0.0 or F.l2 > 0.0 or F.loss.infimum != 0.0:
+        return False
+    if not falls_for_ever(F.loss, F.samples):
+        return False
+    counts = F.samples.active()
+    end = float(F.samples.targets[counts[0]])
+    offsets = np.broadcast_to(F.samples.offsets, F.samples.size())[counts]
+    rises = in_python(F.loss.derivative, EXTREME_PREDICTION, end) > 0.0
+    nearest = float(offsets.min() if rises else offsets.max())
+    least = float(np.broadcast_to(F.samples.weights, F.samples.size())[counts].min())
+    return value * F.n_active < least * float(in_python(F.loss.value, nearest, end))
 
 
 def is_separated(objective, value):

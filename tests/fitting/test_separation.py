@@ -1,11 +1,13 @@
-"""Of separated classes without a penalty it is told that no finite optimum exists."""
+"""Of separated classes, and of targets at one end of their domain, it is told without a penalty
+that no finite optimum exists.
+"""
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from fastgd import GDClassifier, Objective
-from fastgd.fitting.separation import is_separated
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.fitting.separation import is_at_one_end, is_separated
 
 X, Y = load_iris(return_X_y=True)
 WORDS = "no finite optimum exists"
@@ -51,3 +53,40 @@ def test_offsets_may_separate_what_columns_do_not():
     assert WORDS not in str(model.plan_)
     separated = GDClassifier(alpha=0.0).fit(noise + 9.0 * y[:, None], y, offset=0.1 * y)
     assert WORDS in str(separated.plan_)
+
+
+RANDOM = np.random.default_rng(0)
+NOISE = RANDOM.standard_normal((40, 3))
+CONSTANT = np.column_stack([NOISE, np.ones(40)])
+LEVELS = np.eye(4)[RANDOM.integers(0, 4, 40)]
+
+
+@pytest.mark.parametrize("columns", [CONSTANT, LEVELS], ids=["constant", "levels"])
+@pytest.mark.parametrize(("loss", "end"), [("poisson", 0.0), ("tweedie", 0.0), ("binomial", 1.0)])
+def test_columns_that_take_all_rows_to_one_end(columns, loss, end):
+    """As an intercept, which is refused; a coefficient of -19.8 was a model like others."""
+    parameters = {"loss": loss, "fit_intercept": False}
+    model = GDRegressor(alpha=0.0, **parameters).fit(columns, np.full(40, end))
+    assert f"y is {end:g} in every row that counts and nothing is penalised" in str(model.plan_)
+    some = np.r_[np.full(39, end), 0.5]
+    assert WORDS in str(GDRegressor(alpha=0.0, **parameters).fit(columns, some, some == end).plan_)
+    assert WORDS not in str(GDRegressor(alpha=0.0, **parameters).fit(columns, some).plan_)
+    assert WORDS not in str(
+        GDRegressor(alpha=1e-3, **parameters).fit(columns, some * 0 + end).plan_
+    )
+
+
+def test_columns_of_both_signs_take_no_row_to_an_end():
+    """exp(w) + exp(-w) has its minimum at 0."""
+    columns = np.array([[1.0], [-1.0]])
+    model = GDRegressor("poisson", alpha=0.0, fit_intercept=False).fit(columns, np.zeros(2))
+    assert WORDS not in str(model.plan_)
+
+
+def test_offsets_that_are_at_one_end():
+    far = np.r_[-5.0, np.zeros(39)]
+    F = Objective("poisson", LEVELS, np.zeros(40), offset=far, fit_intercept=False)
+    assert is_at_one_end(F, 0.9 * np.exp(-5.0) / 40)
+    assert not is_at_one_end(F, 1.1 * np.exp(-5.0) / 40)
+    heavy = Objective("poisson", LEVELS, np.zeros(40), sample_weight=far < 0.0, fit_intercept=False)
+    assert is_at_one_end(heavy, 0.9)
