@@ -27,5 +27,5 @@ class HasRows(Protocol):
 
 Matrix: TypeAlias = HasArray | HasRows | Sequence[Sequence[float]]
 Vector: TypeAlias = HasArray | Sequence[float] | Sequence[int]
-Labels: TypeAlias = HasArray | Sequence[Any]
+Labels: TypeAlias = HasArray | HasRows | Sequence[Any]
 Floats: TypeAlias = npt.NDArray[np.float64]

@@ -181,8 +181,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             (`fastgd.from_chunks`, ...) brings its own targets, weights and offsets; a memory map
             that does not fit in `memory` is read in blocks too.
         y : array-like, (n_samples,) or (n_samples, n_targets)
-            Labels of any kind for a classifier, or a table of several that are 0 or 1 each; numbers
-            for a regressor; None beside a source.
+            Labels of any kind for a classifier, or a table of several that are 0 or 1 each, dense
+            or sparse; numbers for a regressor; None beside a source.
         sample_weight : array-like, (n_samples,), optional
             Weight k means the row k times; only ratios matter.
         coef_init, intercept_init : array-like, optional

@@ -337,7 +337,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         X : array-like or sparse, (n_samples, n_features)
             float64 or float32; other numbers become float64.
         y : array-like, (n_samples,) or (n_samples, n_targets)
-            Labels of any kind, or a table of several that are 0 or 1 each.
+            Labels of any kind, or a table of several that are 0 or 1 each, dense or sparse.
         classes : array-like, (n_classes,), optional
             All labels there will be; needed in the first call.
         sample_weight : array-like, (n_samples,), optional

@@ -11,6 +11,7 @@ from fastgd.data.check_X import check_structure
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import check_domain, refuse_shift
 from fastgd.estimators.deviance import explained, is_deviance
+from fastgd.estimators.input import dense_labels
 
 
 class Holdout:
@@ -102,6 +103,7 @@ class Holdout:
         validate_data(estimator, given, reset=False, skip_check_array=True)
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         n_samples = X_val.shape[0]
+        y_val = dense_labels(estimator, y_val, "y_val")
         y_val = (
             np.asarray(y_val) if classification else as_numbers(y_val, "y_val", n_samples, "X_val")
         )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -29,8 +30,7 @@ def validated(estimator, X, *y, **options):
     if not options["reset"] and _is_plain(estimator, X) and all(map(_are_plain, y)):
         check_consistent_length(X, *y)
         return (X, *y) if y else X
-    if y and sp.issparse(y[0]):
-        raise ValueError("y must not be sparse; make it an array, y.toarray().ravel()")
+    y = tuple(dense_labels(estimator, one) for one in y)
     for name, values in zip(("X", "y"), (X, *y), strict=False):
         refuse_masked(values, name)
     refuse_files_and_dates(X)
@@ -40,6 +40,23 @@ def validated(estimator, X, *y, **options):
         return validate_data(estimator, X, *y, **options)
     except (ValueError, TypeError) as error:
         raise explained(error, X, *y) or error from None
+
+
+def dense_labels(estimator, y, name="y"):
+    """A sparse table of labels as an array, which a classifier may be given; other y as they are.
+
+    Raises
+    ------
+    ValueError
+        For any other sparse y.
+    """
+    if not sp.issparse(y):
+        return y
+    if y.ndim == 2 and y.shape[1] > 1 and is_classifier(estimator):
+        check_structure(y, name)
+        return y.toarray()
+    instead = f"{name}.toarray()" if y.ndim == 2 and y.shape[1] > 1 else f"{name}.toarray().ravel()"
+    raise ValueError(f"{name} must not be sparse; make it an array, {instead}")
 
 
 def _is_plain(estimator, X):

@@ -95,6 +95,36 @@ def test_chunks_and_validation_rows_of_labels():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("storage", [sp.csr_array, sp.csc_matrix, sp.lil_array])
+def test_labels_may_be_sparse(storage):
+    """As scikit-learn's indicators of labels are; they were refused."""
+    few = storage(LABELS)
+    model = GDClassifier().fit(X, LABELS, X_val=X, y_val=LABELS)
+    same = GDClassifier().fit(X, few, X_val=X, y_val=few)
+    np.testing.assert_array_equal(same.coef_, model.coef_)
+    np.testing.assert_array_equal(same.predict(X), model.predict(X))
+    assert same.score(X, few, WEIGHTS) == model.score(X, LABELS, WEIGHTS)
+    chunks = [GDClassifier().partial_fit(X, y, classes=range(3)) for y in (few, LABELS)]
+    chunks = [one.partial_fit(X, few, X_val=X, y_val=few) for one in chunks]
+    np.testing.assert_array_equal(chunks[0].coef_, chunks[1].coef_)
+    searches = [GDClassifierCV(alphas=3, cv=3).fit(X, y) for y in (few, LABELS)]
+    np.testing.assert_array_equal(searches[0].coef_, searches[1].coef_)
+
+
+def test_sparse_y_that_are_refused():
+    for model, y, advice in (
+        (GDClassifier(), LABELS[:, :1], r"y\.toarray\(\)\.ravel\(\)$"),
+        (GDRegressor(), T[:, :1], r"y\.toarray\(\)\.ravel\(\)$"),
+        (GDRegressor(), T, r"y\.toarray\(\)$"),
+    ):
+        with pytest.raises(ValueError, match=f"y must not be sparse; make it an array, {advice}"):
+            model.fit(X, sp.csr_array(y))
+    broken = sp.csr_array(LABELS)
+    broken.indices[0] = 99
+    with pytest.raises(ValueError, match="y"):
+        GDClassifier().fit(X, broken)
+
+
 def test_searches():
     search = GDRegressorCV(alphas=4, cv=3).fit(X, T)
     assert (search.scores_.shape, search.predict(X).shape) == ((4, 3), (60, 3))
