@@ -15,10 +15,9 @@ from fastgd.runtime.jit import kernel
 TAB, NEWLINE, RETURN, SPACE, HASH, COLON = b"\t\n\r #:"
 LETTER_Q, LETTER_I, LETTER_D = b"qid"
 
-# Places in `counts`; of indices the least and the greatest so far, counted from the base; the line
-# of the first row.
-ROWS, VALUES, HARD_NUMBERS, LINES, POSITION, TOKEN, LEAST, GREATEST, FIRST_LINE = range(9)
-N_COUNTS = 9
+# Places in `counts`; the last one is of the line of the first row.
+ROWS, VALUES, HARD_NUMBERS, LINES, POSITION, TOKEN, FIRST_LINE = range(7)
+N_COUNTS = 7
 
 # How a call of `parse_rows` ends. The first row that does not fit is read again by the next call.
 DONE, FULL, MORE_VALUES, MORE_ROWS, MORE_HARD = range(5)
@@ -109,8 +108,6 @@ def parse_row(text, position, base, n_features, room, counts):
         if after == position or text[after] != COLON:
             return BAD_PAIR, position
         index -= base
-        if previous < 0:
-            counts[LEAST] = min(counts[LEAST], index)
         if index <= previous:
             return (ZERO_INDEX if index < 0 else FALLING_INDEX), position
         if index >= n_features:
@@ -131,8 +128,45 @@ def parse_row(text, position, base, n_features, room, counts):
         previous = index
         position = past_blanks(text, end)
     counts[VALUES] = n_values
-    counts[GREATEST] = max(counts[GREATEST], previous)
     return DONE, position
+
+
+@kernel
+def note_indices(text, found):
+    """Lower `found[0]` to the least index of whole lines, and raise `found[1]` to the greatest.
+
+    What is no row is passed over, for `parse_rows` refuses it; numbers are not read.
+    """
+    position = 0
+    while position < text.size:
+        position = next_word(text, past_word(text, next_word(text, position)))
+        while text[position] != NEWLINE and text[position] != HASH:
+            index, after = read_index(text, position)
+            if after > position and text[after] == COLON:
+                found[0] = min(found[0], index)
+                found[1] = max(found[1], index)
+            position = next_word(text, past_word(text, after))
+        while text[position] != NEWLINE:
+            position += 1
+        position += 1
+
+
+@kernel
+def past_word(text, position):
+    """Where a word ends, by a blank, the end of the line or a #."""
+    while not ends(text[position]):
+        position += 1
+    return position
+
+
+@kernel
+def next_word(text, position):
+    """Where a word or a # is next, or the line ends; past blanks, and characters that no line may
+    hold.
+    """
+    while text[position] <= SPACE and text[position] != NEWLINE:
+        position += 1
+    return position
 
 
 @kernel

@@ -20,8 +20,6 @@ WORD = re.compile(rb"[^\0-\x20]+|.", re.DOTALL)
 MAX_FEATURES = np.iinfo(np.int32).max
 # Bytes of a block whose values int32 can count.
 MAX_BYTES = 12 * MAX_FEATURES - 12
-# Bytes of a block where only its indices are looked at.
-SCANNED = 1 << 22
 # What the first block has room for, before it grows.
 MIN_ROWS = 1 << 10
 MIN_HARD = 1 << 6
@@ -60,11 +58,12 @@ def from_svmlight(
     paths : path-like or sequence of them
         One file, or several that are read one after the other.
     n_features : int, optional
-        Number of columns. By default it is found in a pass of its own, before the first block is
-        made, or taken from the model that predicts.
+        Number of columns. By default it is found in a pass of its own before the first block is
+        made, which looks at indices alone, or taken from the model that predicts.
     zero_based : bool or "auto", default="auto"
         Whether the first column has the index 0. "auto": if index 0 occurs in any of the files,
-        found in the same pass.
+        found in the same pass; where `n_features` is given, up to the first index that is 0 or
+        `n_features`.
 
     Returns
     -------
@@ -190,14 +189,15 @@ class SvmlightSource(BlockSource):
 
     def _scanned(self):
         """Columns by the indices that occur, as scikit-learn has them."""
-        rows = _RowBuilder(SCANNED, SvmlightColumns(MAX_FEATURES, True))
-        for _ in self._blocks(rows, []):
-            pass
-        based = self.zero_based
-        if based == "auto":
-            based = bool(rows.counts[kernels.LEAST] == 0)
-        n_features = int(rows.counts[kernels.GREATEST]) + (1 if based else 0)
-        return SvmlightColumns(self.n_features or max(n_features, 1), bool(based))
+        found = np.array([MAX_FEATURES, -1])
+        last = self.n_features or kernels.MAX_INDEX  # with it the first column has index 1
+        for text in itertools.chain.from_iterable(map(whole_lines, self.paths)):
+            kernels.note_indices(text, found)
+            if self.n_features and (found[0] == 0 or found[1] >= last):
+                break
+        based = found[0] == 0 if self.zero_based == "auto" else self.zero_based
+        n_features = min(max(int(found[1]) + (1 if based else 0), 1), MAX_FEATURES)
+        return SvmlightColumns(self.n_features or n_features, bool(based))
 
     def _blocks(self, rows, starts):
         for number, path in enumerate(self.paths):
@@ -222,8 +222,6 @@ class _RowBuilder:
         self.start: Any = None
         self._rows_before = 0  # of this file, in blocks that were handed out
         self.counts = np.zeros(kernels.N_COUNTS, np.int64)
-        self.counts[kernels.LEAST] = MAX_FEATURES
-        self.counts[kernels.GREATEST] = -1
         self.hard = np.empty((MIN_HARD, 4), np.int64)
         self.room: Any = None
         self.most_rows = MIN_ROWS

@@ -97,6 +97,41 @@ def test_the_base_is_that_of_all_files(written):
     assert together(from_svmlight(one, 3, zero_based=True))[0].toarray().tolist() == [[0, 1, 0]]
 
 
+@pytest.mark.parametrize(
+    ("lines", "width", "base"),
+    [
+        (["1 3:1", "2 0:1", "1 3:1"], 4, True),
+        (["1 3:1", "2 4:1", "1 3:1"], 4, False),
+        (["1 3:1", "2", "# 0:1 9:1", "1 1:1 # 0:1 9:1"], 4, False),
+        (["1 3:1", "2 qid:0 1:1", "1 qid:9 2:1"], 4, False),
+    ],
+)
+def test_the_base_is_found_where_the_number_of_columns_is_given(written, lines, width, base):
+    path = written("\n".join(lines) + "\n")
+    found, _ = together(from_svmlight(path, n_features=width))
+    wanted, _ = together(from_svmlight(path, n_features=width, zero_based=base))
+    np.testing.assert_array_equal(found.toarray(), wanted.toarray())
+
+
+def test_a_base_is_looked_for_no_farther_than_it_takes(written, monkeypatch):
+    """All rows were parsed for it, at half the speed for them."""
+    path = written("1 3:1 7:1\n" * 1000 + "1 8:1\n")
+    read = []
+
+    def parts(path):
+        for part in whole_lines(path, 200):
+            read.append(part.size)
+            yield part
+
+    monkeypatch.setattr(svmlight, "whole_lines", parts)
+    for n_features, found in ((7, 7), (None, 8)):
+        source = from_svmlight(path, n_features=n_features)
+        source.blocks(1 << 20)
+        assert source.encoding == (found, False)
+    assert len(read) > 2
+    assert sum(read[1:]) == path.stat().st_size
+
+
 def test_blocks_have_the_bytes_they_may_have_and_are_the_same_again(tmp_path):
     X, y = random_rows(500)
     path = tmp_path / "rows.svm"
