@@ -53,6 +53,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
     -------
     list of TargetEpoch
     """
+    task.n_models = len(samples)
     objective_of = target_objectives(task, samples)
     parts = [None] * len(samples)
 
@@ -68,7 +69,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
 def _advance_one(task, objective, seed, start, state, X):
     if start is not None:
         start = start[0], objective.rows.own_intercept(*start)
-    stream = _stream(task.settings, objective, start, None if state is None else state.run.stream)
+    stream = _stream(task, objective, start, None if state is None else state.run.stream)
     plan = stream.plan
     solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
     earlier, copied = state, None if state is None else _copied(state, task.in_place)
@@ -138,12 +139,13 @@ class Stream(NamedTuple):
     fresh: bool
 
 
-def _stream(settings, objective, start, stream):
+def _stream(task, objective, start, stream):
     """The stream so far where it goes on as it is, else one with a plan made for this chunk."""
+    settings = task.settings
     if stream is not None and stream.settings is settings:
         return stream
     fresh = start is None if stream is None else stream.fresh
-    plan, rule = make_plan(settings, objective, streaming=True, fresh=fresh)
+    plan, rule = make_plan(settings, objective, True, fresh, task.n_models)
     return Stream(settings, plan, rule, fresh)
 
 

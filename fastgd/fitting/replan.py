@@ -86,7 +86,7 @@ class _PlanRun:
         # What a loss without a bound curves by is known there: plans ask for it.
         objective.know_null_model()
         if saved is None:
-            plan, self.rule = make_plan(settings, objective)
+            plan, self.rule = make_plan(settings, objective, n_models=task.n_models)
             if task.notes:
                 plan = replace(plan, reasons=(*plan.reasons, *task.notes))
             self.record = PlanRecord([_with_rows_in_order(task, objective, plan)])

@@ -73,6 +73,7 @@ def fit_targets(task, samples, seeds, starts, states):
     """
     # One target after the other, about one a thread at a time: all at once would hold a few numbers
     # for each row and target.
+    task.n_models = len(samples)
     objective_of = target_objectives(task, samples)
     runs: list = [None] * len(samples)
     ended = threading.Event()

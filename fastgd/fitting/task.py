@@ -51,6 +51,8 @@ class Task:
         Whether the states are of chunks, whose arrays nobody else holds.
     records : bool
         Whether the models after each update are kept.
+    n_models : int
+        How many targets are fitted.
     """
 
     loss: Any
@@ -72,6 +74,7 @@ class Task:
     keep: float = 1.0
     in_place: bool = False
     records: bool = False
+    n_models: int = 1
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, Hinge, LogLoss
-from fastgd.fitting.plan import MANY_COLUMNS
+from fastgd.fitting.plan import MANY_COLUMNS, Plan
 from fastgd.losses.base import Loss
 from fastgd.objective.objective import Objective
 from fastgd.rules.batches import row_order
@@ -79,6 +79,37 @@ def test_when_a_stream_takes_them(alpha, columns, rate):
     )
     assert model.plan_.learning_rate == rate
     assert "rows come in chunks" in str(model.plan_)
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("multi_class", ["multinomial", "ovr"])
+@pytest.mark.parametrize(
+    ("shared", "classes", "rate"),
+    [(0.0, 2, "optimal"), (0.0, 20, "optimal"), (0.6, 2, "optimal"), (0.6, 20, "auto")],
+)
+def test_many_classes_of_rows_that_are_alike_have_a_rate_for_each_column(
+    multi_class, shared, classes, rate
+):
+    """One word of every text moved all predictions by a row's whole step: accuracy on the next of 8
+    chunks of 1,000 rows of 20 classes 0.64, and 0.99 with Adagrad.
+    """
+    alike = sp.csr_array(WIDE + sp.csr_array(([shared] * N, (range(N), [0] * N)), shape=(N, D)))
+    rows = int(N / 2)
+    model = GDClassifier(multi_class=multi_class, random_state=0).partial_fit(
+        alike[:rows], np.arange(rows) % classes, classes=range(classes)
+    )
+    plan = model.plan_ if isinstance(model.plan_, Plan) else model.plan_[0]
+    assert plan.learning_rate == rate
+
+
+@pytest.mark.plain
+def test_what_rows_have_in_common_is_not_told_by_few_of_them():
+    """|mean x|^2 / R^2 of 10 rows without anything in common is 0.1."""
+    few = GDClassifier(random_state=0).partial_fit(WIDE[:10], np.arange(10) % 20, classes=range(20))
+    assert few.plan_.learning_rate == "optimal"
+    for classes, rate in ((2, "optimal"), (20, "auto")):
+        one = GDClassifier(random_state=0).partial_fit(WIDE[:1], [1], classes=range(classes))
+        assert one.plan_.learning_rate == rate
 
 
 @pytest.mark.plain
