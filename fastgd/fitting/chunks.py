@@ -21,7 +21,7 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.journal import Journal
-from fastgd.solvers.stochastic.scheduled import StochasticMemory
+from fastgd.solvers.stochastic.scheduled import NARROW_FACTOR, StochasticMemory
 
 
 @dataclass
@@ -90,7 +90,7 @@ def _advance_one(task, objective, seed, start, state, X):
     before = earlier.point if state is copied else state.point.copy()
     solver.advance(state)
     v = solver.answer(state)
-    value, what = _value_of_chunk(objective, v, X, state.run)
+    value, what = _value_of_chunk(objective, v, X, state)
     if what and earlier is not None and state is copied:
         earlier.take_back()
     if what and not (solver.traits.chooses_steps and solver.retreat(state, before)):
@@ -102,7 +102,7 @@ def _advance_one(task, objective, seed, start, state, X):
         )
     if what:
         v = solver.answer(state)
-        value = _value_of_chunk(objective, v, X, state.run)[0]
+        value = _value_of_chunk(objective, v, X, state)[0]
     coef, intercept = objective.model(v)
     # Of K predictions estimators make a table in another order, which is a copy.
     if coef.ndim == 1 and np.may_share_memory(coef, state.point):
@@ -193,14 +193,14 @@ def _null_intercept_of_chunk(objective):
     return null_model(objective)[0]
 
 
-def _value_of_chunk(objective, v, X, run):
+def _value_of_chunk(objective, v, X, state):
     """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction
     of a pass.
     """
     coef, intercept = objective.model(v)
-    n_active = objective.n_active
+    n_active, run = objective.n_active, state.run
     with np.errstate(all="ignore"):
-        penalty = objective.penalty_value(v)
+        penalty = _penalty_value(objective, v, state.memory)
         # Squares that add up to a number say it too; else a sum takes a third of the time of
         # looking at each.
         squared = objective.elastic and objective.l2 > 0.0 and not objective.vector
@@ -219,6 +219,17 @@ def _value_of_chunk(objective, v, X, run):
         run.reference = reference
         return value, ""
     return value, f"the mean loss reached {mean:.3g} (with zero coefficients it is {reference:.3g})"
+
+
+def _penalty_value(objective, v, memory):
+    """The penalty at `v`; of the coefficients alone that are known to be others than 0, where they
+    are few: of a million, 70,000 of them others than 0, all are a fourteenth of a call.
+    """
+    known = memory.known if isinstance(memory, StochasticMemory) else None
+    few = known is not None and NARROW_FACTOR * known.size <= objective.n_features
+    if few and objective.elastic and not objective.vector:
+        return objective.term.value(v[known])
+    return objective.penalty_value(v)
 
 
 def _sum_of_losses(objective, predictions, intercept):
