@@ -72,9 +72,9 @@ class Overdue(LeavingRule):
     The pace is the rate at which the bound came closer by the solver's estimates, as a geometric
     series, since the last iteration with half as many passes. Whatever it promises, `MAX_TIMES`
     times what the two plans are said to take are enough; where it promises more than
-    `HOPELESS_TIMES` times the other plan, the forecast is not waited for once `TRIED` of what the
-    other one takes is spent.  Nor is it where `most` iterations hardly hold what is left at this
-    pace.
+    `HOPELESS_TIMES` times the other plan, the forecast is not waited for. Nor is it where `most`
+    iterations hardly hold what is left at this pace. No pace counts before `TRIED` of what the
+    other plan takes is spent.
 
     Parameters
     ----------
@@ -117,19 +117,19 @@ class Overdue(LeavingRule):
         other = self.other()
         if spent > self.MAX_TIMES * max(self.forecast, other):
             return StopReason.PLATEAU
-        tried = spent > self.TRIED * other
-        if tried and self._lasts_too_long(history, remaining):
-            return StopReason.PLATEAU
-        if spent > min(self.forecast, other):
-            return StopReason.PLATEAU if remaining > self.LATE_TIMES * other else None
-        # Early on a bound that did not come closer yet tells nothing.
-        hopeless = tried and self.HOPELESS_TIMES * other < remaining < np.inf
-        return StopReason.PLATEAU if hopeless else None
+        due = spent > min(self.forecast, other)
+        if remaining == np.inf:  # which early on tells nothing
+            return StopReason.PLATEAU if due and other < np.inf else None
+        # Before, to leave costs more than to look on: quantiles of 4,437 rows, told 30 passes, were
+        # left at 133 for what is told 2,437, and were there after 216.
+        if spent <= self.TRIED * other:
+            return None
+        times = self.LATE_TIMES if due else self.HOPELESS_TIMES
+        late = remaining > times * other or self._lasts_too_long(history, remaining)
+        return StopReason.PLATEAU if late else None
 
     def _lasts_too_long(self, history, remaining):
         """Whether the run may end before what is left at its pace, which slows, is done."""
-        if not (self.most < np.inf and remaining < np.inf):
-            return False
         passes = history.estimates["passes"]
         done = len(passes)
         return done + self.SLOWER * remaining / self.worth * done / passes[-1] > self.most
@@ -143,7 +143,8 @@ class Overdue(LeavingRule):
         """What is left at the pace of the last passes, in passes' worth of time; inf where nothing
         came closer, 0 where there is nothing yet to compare a bound with.
         """
-        passes, far = map(np.array, history.estimates.values())
+        passes = np.array(history.estimates["passes"])
+        far = np.minimum.accumulate(history.estimates["suboptimality"])  # which jumps back at times
         half = passes <= 0.5 * passes[-1]
         if not half.any() and np.isfinite(far[-1]):
             return 0.0

@@ -264,6 +264,16 @@ def test_a_plan_is_left_where_its_iterations_hardly_hold_what_is_left():
     assert Overdue(1e-4, **given, most=119).check(made) is None
 
 
+def test_estimates_that_jump_back_are_no_reason_to_leave():
+    made = estimated([40.0, 56.0, 69.0, 111.0, 133.0], [0.06, 0.047, 0.3, 0.021, 0.078])
+    overdue = EarlyOverdue(1e-2, forecast=30.0, other=lambda: 2437.0)
+    assert overdue.remaining_passes(made) < 100.0
+    assert overdue.check(made) is None
+    # Nor is any pace, before a tenth of the other plan is spent; but a run that is stuck is left.
+    assert overdue.check(estimated([40.0, 133.0], [0.9, 0.899])) is None
+    assert overdue.check(estimated([40.0, 133.0], [0.9, 0.9])) is StopReason.PLATEAU
+
+
 def test_one_that_tells_early_is_judged_early():
     made = estimated([1.0, 2.0], [0.1, 0.09])  # 4 of 30 spent, hundreds left
     given = {"forecast": 20.0, "other": lambda: 30.0, "worth": 2.0}
