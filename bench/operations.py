@@ -25,7 +25,7 @@ from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.path_cost import PATH_ROW
-from fastgd.solvers.l1 import column_subset, proximal_newton
+from fastgd.solvers.l1 import column_subset, column_sweep
 from fastgd.solvers.l1 import kernels as l1_kernels
 from fastgd.solvers.l1.vector_joint_model import VectorJointModel
 from fastgd.solvers.newton import least_squares
@@ -349,9 +349,9 @@ def _count_loops(put, count):
 
     def of_settling(before):
         def settle(X, *rest):
-            count.add(proximal_newton.CG_STEPS * ENTRY * X.nnz)
+            count.add(column_sweep.CG_STEPS * ENTRY * X.nnz)
             before(X, *rest)
 
         return settle
 
-    put(proximal_newton, "settle", of_settling)
+    put(column_sweep, "settle", of_settling)
