@@ -118,15 +118,30 @@ def test_shares_of_touched_columns_follow_the_rows_without_end():
     memory = StochasticMemory()
     for shares in (np.ones(2, np.float32), np.array([1.0, 0.001], np.float32)):
         for _ in range(2000):
-            memory.note_touches(shares, 10_000)
+            memory.note_touches(slice(None), shares, 10_000, 2)
         assert (memory.touches is None) == (shares[1] == 1.0)
     np.testing.assert_allclose(memory.touches, [1.0, 0.001], rtol=1e-3)
     before = memory.touches[1]
     rng = np.random.default_rng(0)
     for touched in rng.random(20_000) < 0.001:
-        memory.note_touches(np.array([1.0, touched], np.float32), 1)
+        memory.note_touches(slice(None), np.array([1.0, touched], np.float32), 1, 2)
     assert memory.n_touching == MAX_COUNTED
     np.testing.assert_allclose(memory.touches[1], before, rtol=0.05)
+
+
+def test_shares_of_a_few_columns_are_those_of_all(monkeypatch):
+    """Rows of weight 0 touch nothing, and others count alike."""
+
+    def touches():
+        model = GDClassifier(penalty="elasticnet", random_state=0)
+        for X, y in CHUNKS[:4]:
+            model.partial_fit(X, y % 2, classes=[0, 1], sample_weight=np.r_[0.0, y[1:] + 0.5])
+        return model._states[0].memory.touches
+
+    few = touches()
+    monkeypatch.setattr(CSRRows, "narrowed", lambda self: None)
+    np.testing.assert_array_equal(few, touches())
+    assert 0.0 < few.max() < 1.0
 
 
 @pytest.mark.parametrize("name", SETTINGS)

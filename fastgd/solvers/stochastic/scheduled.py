@@ -90,14 +90,16 @@ class StochasticMemory(ScheduledMemory):
         assert self.counters is not None
         self.counters[UPDATES] = updates
 
-    def note_touches(self, shares, n_rows):
-        """Note which shares of so many more rows touch each column."""
-        if self.touches is None and (shares < 1.0).any():
-            self.touches = np.ones_like(shares)
+    def note_touches(self, columns, shares, n_rows, n_features):
+        """Note which shares of so many more rows touch these columns; no other is touched."""
+        if self.touches is None and (shares.size < n_features or (shares < 1.0).any()):
+            self.touches = np.ones(n_features, np.float32)
         self.n_touching = min(self.n_touching + n_rows, MAX_COUNTED)
         if self.touches is not None:
-            share = min(n_rows / self.n_touching, 1.0)
-            self.touches += np.float32(share) * (shares - self.touches)
+            share, before = np.float32(min(n_rows / self.n_touching, 1.0)), self.touches[columns]
+            after = before + share * (shares - before)
+            self.touches -= share * self.touches
+            self.touches[columns] = after
 
     def forget_share(self, share, n_rows):
         """Let what was measured count `share` of what it did; whether half of it is forgotten by
@@ -206,7 +208,7 @@ class Stochastic(Solver):
             self._part(memory)
         memory.known = None if self.few is None else self._known(state.point, memory)
         if self.streaming and self._asks_for_shares():
-            memory.note_touches(self._shares_here(), F.n_active)
+            memory.note_touches(*self._touched_here(), F.n_active, F.n_features)
         point = self._padded(state.point, memory.journal is not None)
         parts = mixed_parts(F, self.seed, state.iteration, self.shuffle)
         for number, part in enumerate(parts):
@@ -424,6 +426,19 @@ class Stochastic(Solver):
     def _shares_here(self):
         """The same of these rows; in single precision for a stream of one chunk and a fit alike."""
         return self.objective.moments().nonzero_shares.astype(np.float32)
+
+    def _touched_here(self):
+        """Columns, and which shares of these rows touch them: where these are few, of no others.
+
+        Moments of a million columns take 7 ms, as long as the rest of a call with 1,000 rows.
+        """
+        if self.few is None:
+            return slice(None), self._shares_here()
+        (columns, rows), counts = self.few, self.objective.samples.weights > 0.0
+        places, lengths = rows.columns.astype(np.intp), np.diff(rows.starts).astype(np.intp)
+        per_value = np.repeat(np.broadcast_to(counts, lengths.size), lengths)
+        touching = np.bincount(places, per_value, columns.size)
+        return columns, (touching / self.objective.n_active).astype(np.float32)
 
     def _note(self, memory, point, at, others):
         """Note what is to be moved where rows touch it, and by the penalty alone."""
