@@ -422,6 +422,12 @@ class CSRRows(Rows):
         return columns.astype(np.int64), rows
 
     @python_only
+    def among(self, places, width):
+        """The same rows in a wider table, whose columns are at these places of it."""
+        columns = places.astype(self.columns.dtype)[self.columns]
+        return CSRRows(self.values, columns, self.starts, float(width))
+
+    @python_only
     def shape(self):
         """Number of rows and of columns."""
         return self.starts.size - 1, int(self.width)

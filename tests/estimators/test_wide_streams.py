@@ -20,6 +20,7 @@ SETTINGS = {
     "averaged": {"learning_rate": "constant", "eta0": 0.1, "average": True, "alpha": 1e-3},
     "forgetting": {"forget": 20},
     "elastic": {"penalty": "elasticnet", "alpha": 1e-3},
+    "elastic gd": {"penalty": "elasticnet", "solver": "gd", "alpha": 1e-3},
     "no intercept": {"fit_intercept": False},
     "rates that fall": {"alpha": 0.1},
     "three classes": {"alpha": 0.1, "average": True},

@@ -275,7 +275,7 @@ class Stochastic(Solver):
         be renumbered with them.
         """
         F = self.objective
-        others = self.plain and F.l1 == 0.0
+        others = self.plain and self._closed
         others = others or (self.rule.accumulates and F.elastic and not F.vector)
         if self.patience is not None or not others:
             return None
@@ -290,7 +290,14 @@ class Stochastic(Solver):
         others = self._others(memory.known, chosen)
         if memory.journal is not None:
             self._note(memory, point, at, others)
-        if self.plain:
+        if self.plain and F.l1 > 0.0:
+            # What a soft threshold takes depends on the coefficient: all known ones go along.
+            at = np.append(np.sort(np.concatenate([others, chosen])), len(coef))
+            few, few_total = point[at], memory.iterate_sum[at]
+            rows = rows.among(np.searchsorted(at, chosen), at.size - 1)
+            data = rows, F.samples, F.loss
+            gd_epoch(*data, self.step_length, order, self.batch, few, few_total, counters, options)
+        elif self.plain:
             # One more coefficient, which no row touches, tells what becomes of all others.
             at = np.insert(at, chosen.size, len(coef))
             few, few_total = point[at], memory.iterate_sum[at]
