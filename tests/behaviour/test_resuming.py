@@ -196,6 +196,22 @@ def test_warm_start_goes_on_where_data_or_parameters_differ(data):
         assert start.objective_ <= fresh.objective_ * (1 + 3e-6)
 
 
+def test_updates_of_a_warm_start_are_counted_on_where_the_problem_is_the_same(data):
+    """As the row of `warm_start` in the guide to migration says."""
+    X, labels, _ = data
+    y, n = labels == 0, len(labels)
+    parameters = {"solver": "gd", "batch_size": 1, "learning_rate": "optimal", "tol": None}
+    for changes, updates in (
+        ({"max_iter": 3}, 5 * n),
+        ({"alpha": 0.1}, 2 * n),
+        ({"loss": "hinge"}, 2 * n),
+        ({"learning_rate": "constant"}, 2 * n),
+    ):
+        model = GDClassifier(max_iter=2, warm_start=True, eta0=1e-3, **parameters).fit(X, y)
+        assert model.set_params(**changes).fit(X, y).t_ == updates + 1
+    assert model.fit(X[1:], y[1:]).t_ == 2 * (n - 1) + 1
+
+
 def test_warm_start_takes_up_a_model_without_a_run(data):
     X, labels, _ = data
     y = labels == 0
