@@ -66,7 +66,10 @@ def draw(model, columns, terms):
     save(figure, __file__)
 
 
-def main():
+def learnt():
+    """The fitted model, the columns with the largest coefficients of each library, and what these
+    stand for; the rows are gone before a picture takes its memory.
+    """
     labels, files = zip(
         *((library, file) for library in LIBRARIES for _, file in docstrings(library)), strict=True
     )
@@ -98,7 +101,11 @@ def main():
         f"{often:.3f}"
     )
     top = np.argsort(model.coef_, axis=1)[:, -12:]
-    draw(model, top, names(top, words.build_analyzer(), learn))
+    return model, top, names(top, words.build_analyzer(), learn)
+
+
+def main():
+    draw(*learnt())
 
 
 if __name__ == "__main__":
