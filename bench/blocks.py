@@ -3,8 +3,10 @@ and seconds, each in a process of its own.
 
 Files are written to a temporary folder: data sets as svmlight, Parquet and CSV files, and 4 GB of
 random numbers that are a memory map.  A process fits twice, for the first fit compiles; what counts
-are the seconds of the second, and its peak (Linux) above what the process held before, with
-`memory=64e6`.  A reading of the file alone is timed too, for each pass reads it again.
+are the seconds of the second, with `memory=64e6`.  A reading of the file alone is timed too, for
+each pass reads it again.  Another process, which finds all compiled, fits 1,000 rows, for what
+imports and kernels take; its peak (Linux) above that is the one of its first fit to all rows: a
+second one would find the memory that the first has left.
 """
 
 import json
@@ -29,7 +31,8 @@ from .report import columns, number, progress
 MEMORY = 64e6
 TOL = 1e-12
 
-CHILD = "import sys; from bench.blocks import alone; alone(*sys.argv[1:])"
+CHILD = "import sys; from bench import blocks; getattr(blocks, sys.argv[1])(*sys.argv[2:])"
+FEW_ROWS = 1000
 
 
 def run(name=None, gigabytes=4.0, rows=None):
@@ -42,7 +45,10 @@ def run(name=None, gigabytes=4.0, rows=None):
             ways = _write(case, Path(folder))
             for way in ("memory", *ways):
                 progress(f"{case['name']}: {way}")
-                figures[f"{case['name']}, {way}"] = {**_child(case, folder, way)}
+                figures[f"{case['name']}, {way}"] = {
+                    **_child("alone", case, folder, way),
+                    **_child("peak_alone", case, folder, way),
+                }
             models = {way: np.load(Path(folder) / f"model-{way}.npz") for way in ("memory", *ways)}
             for way in ways:
                 own = figures[f"{case['name']}, {way}"]
@@ -70,10 +76,9 @@ def alone(case, folder, way):
     estimator.fit(*rows)  # compiles all that the second one needs
     if way != "memory":
         rows = (_of_known_levels(source_of(case, folder, way)),)  # nothing is known from the first
-    before, start = start_of_peak(), time.perf_counter()
+    start = time.perf_counter()
     estimator.fit(*rows)
     seconds = time.perf_counter() - start
-    peak = None if before is None else megabytes("VmHWM") - before
     start = time.perf_counter()
     for _ in source.blocks(int(MEMORY / 8)):
         pass
@@ -82,7 +87,6 @@ def alone(case, folder, way):
     np.savez(Path(folder) / f"model-{way}.npz", **model)
     found = {
         "seconds": seconds,
-        "peak": peak,
         "reading": reading,
         "objective": estimator.objective_,
         "suboptimality": estimator.suboptimality_,
@@ -93,16 +97,31 @@ def alone(case, folder, way):
     print(json.dumps(found))
 
 
+def peak_alone(case, folder, way):
+    """The peak of a fit to all rows above what a process holds after one to a few, as JSON."""
+    case = json.loads(case)
+    warnings.simplefilter("ignore")
+    estimator = getattr(fastgd, case["estimator"])(memory=MEMORY, **case["settings"])
+    source = source_of(case, folder, way)
+    rows = in_memory(source) if way == "memory" else (source,)
+    few = source_of(case, folder, way, few=True)
+    estimator.fit(*(in_memory(few) if way == "memory" else (few,)))
+    before = start_of_peak()
+    if before is not None:
+        estimator.fit(*rows)
+    print(json.dumps({"peak": None if before is None else megabytes("VmHWM") - before}))
+
+
 def _of_known_levels(source):
     """The same source, once it has read what the levels of its categories are."""
     next(iter(source.blocks(1 << 22)))
     return source
 
 
-def source_of(case, folder, way):
-    """The source of a case; in memory what its first file holds."""
+def source_of(case, folder, way, few=False):
+    """The source of a case, or of a few of its rows; in memory what its first file holds."""
     way = case["ways"][0] if way == "memory" else way
-    path = Path(folder) / f"{case['name']}.{way}"
+    path = Path(folder) / f"{case['name']}{'-few' if few else ''}.{way}"
     if way == "svm":
         return from_svmlight(path, n_features=case["n_features"])
     return from_parquet(path, format=way, **case["columns"])
@@ -189,13 +208,16 @@ def _data(load, name):
 def _write(case, folder):
     """Write a case's files; the ways of reading them."""
     X, y, table = case.pop("data")
+    # Evenly: of rows in the order of their classes the first have one alone.
+    few = slice(None, None, -(-len(y) // FEW_ROWS))
     for way in case["ways"]:
         progress(f"{case['name']}: writing {way}")
-        path = folder / f"{case['name']}.{way}"
-        if way == "svm":
-            _write_svmlight(path, sp.csr_array(X), y)
-        else:
-            _write_table(path, way, table)
+        for name, own in ((case["name"], slice(None)), (f"{case['name']}-few", few)):
+            path = folder / f"{name}.{way}"
+            if way == "svm":
+                _write_svmlight(path, sp.csr_array(X)[own], y[own])
+            else:
+                _write_table(path, way, {column: values[own] for column, values in table.items()})
     return case["ways"]
 
 
@@ -219,12 +241,12 @@ def _write_svmlight(path, X, y):
             file.write(f"{y[i]:.17g} " + " ".join(f"{j + 1}:{v:.17g}" for j, v in pairs) + "\n")
 
 
-def _child(case, folder, way):
+def _child(work, case, folder, way):
     """The figures of one process."""
     root = Path(__file__).resolve().parent.parent
     path = f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps(case), str(folder), way],
+        [sys.executable, "-c", CHILD, work, json.dumps(case), str(folder), way],
         cwd=root,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,

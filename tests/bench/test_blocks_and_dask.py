@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastgd
-from bench import blocks, dask, memory
+from bench import blocks, dask
 
 
 class _Clock:
@@ -25,7 +25,7 @@ class _Clock:
 @pytest.mark.parametrize("way", ["memory", "svm"])
 def test_the_second_of_two_fits_is_timed(monkeypatch, tmp_path, capsys, way):
     """The first compiles: a fit to 1,000 rows left kernels of the plan for all rows to the one that
-    was timed. Without Linux's /proc there is no peak, and there was no figure at all.
+    was timed.
     """
     clock, fitted = _Clock(monkeypatch), []
 
@@ -45,15 +45,43 @@ def test_the_second_of_two_fits_is_timed(monkeypatch, tmp_path, capsys, way):
     monkeypatch.setattr(
         blocks, "source_of", lambda *given: SimpleNamespace(blocks=lambda size: iter([block]))
     )
-    monkeypatch.setattr(memory, "CLEAR", tmp_path / "nothing")
     case = {"estimator": "GDRegressor", "settings": {"alpha": 0.1}}
     blocks.alone(json.dumps(case), str(tmp_path), way)
     found = json.loads(capsys.readouterr().out)
     assert found["seconds"] == 1.0
-    assert found["peak"] is None
     assert [len(rows) for rows in fitted] == [1 + (way == "memory")] * 2
     assert (tmp_path / f"model-{way}.npz").exists()
-    assert blocks._lines({"one": found})[0][4] == "-"
+    assert blocks._lines({"one": {**found, "peak": None}})[0][4] == "-"
+
+
+@pytest.mark.parametrize("way", ["memory", "svm"])
+@pytest.mark.parametrize("system", ["linux", "other"])
+def test_a_peak_is_that_of_the_first_fit_to_all_rows(monkeypatch, tmp_path, capsys, way, system):
+    """It was that of the second, in memory that the first had left. Without Linux's /proc there is
+    no peak, and there was no figure at all.
+    """
+    fitted = []
+
+    class Estimator:
+        def __init__(self, **settings):
+            pass
+
+        def fit(self, X, *y):
+            fitted.append(X.few)
+
+    def source(case, folder, way, few=False):
+        return SimpleNamespace(few=few)
+
+    monkeypatch.setattr(fastgd, "GDRegressor", Estimator)
+    monkeypatch.setattr(blocks, "source_of", source)
+    monkeypatch.setattr(blocks, "in_memory", lambda given: (given, None))
+    monkeypatch.setattr(blocks, "megabytes", lambda key: 130.0)
+    held = 100.0 if system == "linux" else None
+    monkeypatch.setattr(blocks, "start_of_peak", lambda: held if fitted == [True] else np.nan)
+    blocks.peak_alone(json.dumps({"estimator": "GDRegressor", "settings": {}}), "", way)
+    known = system == "linux"
+    assert json.loads(capsys.readouterr().out) == {"peak": 30.0 if known else None}
+    assert fitted == [True, False] if known else [True]
 
 
 def test_a_case_that_there_is_not_is_refused(monkeypatch, tmp_path):
