@@ -23,6 +23,9 @@ CLEARLY_BELOW = 100.0  # roundings
 CLEARLY_ABOVE = 1e-3  # of the largest eigenvalue: steps find one above 0 before one that is lower
 # An eigenvalue that is no further below 0, in units in which the diagonal is 1, may be meant as 0.
 ALMOST_0 = 1e-5
+# Rounding is told in units of P where diagonals are no less than this share of the largest: of
+# 1e-8, it is 1e-8 of them at most, and claims stand it.
+ALIKE = 1e-8
 
 
 class Quadratic(Weighted, abstract=True):
@@ -133,45 +136,113 @@ def _checked(P2):
     # In units in which the diagonal is 1: what is small beside the largest entry counts, too.
     scaled = with_ones(matrix)[0]
     off = abs(scaled - scaled.T)
-    if off.nnz and off.max() > ROUNDING_SHARE:
-        off = abs(matrix - matrix.T).max()
+    apart = abs(matrix - matrix.T)
+    if off.nnz and off.max() > ROUNDING_SHARE and apart.max() > _entry_rounding(matrix):
+        off = apart.max()
         raise ValueError(f"P2 must be symmetric, it differs from its transpose by {off:g}")
     matrix = sp.csr_array(0.5 * (matrix + matrix.T))
-    return matrix, _rounded_below(matrix)
+    return _semi_definite(matrix)
+
+
+def _semi_definite(matrix):
+    """A symmetric matrix, where need be without rows that are rounding, and how far its eigenvalues
+    are below 0 by rounding, in units in which the diagonal is 1; ValueError where it is more.
+
+    Rows of I - QQ' are 0 but for 1e-17 where an axis is in the span of Q.
+    """
+    given = matrix
+    below = _rounded_below(given)
+    if below is None:
+        matrix = _without_rounding(given)
+        below = _rounded_below(matrix) if matrix.nnz < given.nnz else None
+    if below is None:
+        raise ValueError(f"P2 must be positive semi-definite, {_refused(matrix)}")
+    return matrix, below
+
+
+def _without_rounding(matrix):
+    """The matrix with zeros in rows and columns that have nothing above d u of its largest."""
+    kept = abs(matrix).max(axis=1).toarray().ravel() > _entry_rounding(matrix)
+    keep = sp.diags_array(kept.astype(np.float64))
+    matrix = sp.csr_array(keep @ matrix @ keep)
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _entry_rounding(matrix):
+    """What rounding leaves of entries that cancel, d u of the largest."""
+    return EPS * matrix.shape[0] * float(abs(matrix).max())
 
 
 def _rounded_below(matrix):
     """How far the eigenvalues of a symmetric matrix are below 0 by rounding, in units in which the
-    diagonal is 1; ValueError where it is more than that.
+    diagonal is 1; None where it is more than that.
 
     Rounding takes them below 0 by no more than d u of the largest, d columns: of 20 kinds of
     products, inverses, kernels, projections and Laplacians, with d from 10 to 1,000, it was a sixth
     of that at most.  1e-10 of the largest was taken for rounding: F then has no minimum, and was
-    proved to be at it.
+    proved to be at it.  Where entries cancel, as in I - QQ', that holds in units of P: a diagonal
+    of 1e-3 that is scaled to 1 makes the rounding beside it 1e3 times what it was.
     """
     scaled = with_ones(matrix)[0]
-    empty = matrix.diagonal() == 0.0
-    if empty.any() and abs(scaled[empty]).max() > 0.0:
-        row = int(np.flatnonzero(empty & (abs(matrix).sum(axis=1) > 0.0))[0])
-        raise ValueError(
-            f"P2 must be positive semi-definite, its row {row} is not 0 beside a diagonal of 0"
-        )
+    if _beside_zeros(matrix).any():
+        return None
     if matrix.shape[0] > MAX_DENSE:
         rounding = EPS * matrix.shape[0] * _largest(scaled)
-        if not (_dominates(scaled) or _dominates(matrix) or _is_definite(scaled, rounding)):
-            raise ValueError(f"P2 must be positive semi-definite, it has {_lowest(matrix)}")
-        return rounding
-    values = scipy.linalg.eigvalsh(scaled.toarray())
-    below, largest = max(-values[0], 0.0), np.abs(values).max()
-    if below > EPS * values.size * largest:
-        least = float(scipy.linalg.eigvalsh(matrix.toarray(), subset_by_index=[0, 0])[0])
-        hint = ""
-        if below <= ALMOST_0 and matrix.diagonal().min() >= 0.0:
-            hint = f"; if that is rounding, multiply its diagonal by 1 + {2.0 * below:.1g}"
-        raise ValueError(
-            f"P2 must be positive semi-definite, it has the eigenvalue {least:g}{hint}"
-        )
+        taken = _dominates(scaled) or _dominates(matrix) or _is_definite(scaled, rounding)
+        return rounding if taken else None
+    below, largest = _ends(scaled)
+    if below > EPS * matrix.shape[0] * largest and not _is_rounded(matrix):
+        return None
     return float(below + EPS * largest)
+
+
+def _is_rounded(matrix):
+    """Whether eigenvalues are below 0 by no more than rounding in units of P, of which no diagonal
+    is so small that such rounding hides what it is.
+    """
+    diagonal = matrix.diagonal()
+    if (diagonal < 0.0).any() or diagonal[diagonal > 0.0].min() < ALIKE * diagonal.max():
+        return False
+    below, largest = _ends(matrix)
+    return below <= EPS * matrix.shape[0] * largest
+
+
+def _ends(matrix):
+    """How far the least eigenvalue is below 0, and the largest magnitude of one."""
+    values = scipy.linalg.eigvalsh(matrix.toarray())
+    return max(-values[0], 0.0), np.abs(values).max()
+
+
+def _beside_zeros(matrix):
+    """Which rows are not 0 but for a diagonal of 0."""
+    return (matrix.diagonal() == 0.0) & (abs(matrix).sum(axis=1) > 0.0)
+
+
+def _refused(matrix):
+    """Why a matrix is not positive semi-definite, and what would make it so if it is rounding."""
+    rows = np.flatnonzero(_beside_zeros(matrix))
+    large = matrix.shape[0] > MAX_DENSE
+    if rows.size:
+        why = f"its row {rows[0]} is not 0 beside a diagonal of 0"
+    elif large:
+        why = f"it has {_lowest(matrix)}"
+    else:
+        least = scipy.linalg.eigvalsh(matrix.toarray(), subset_by_index=[0, 0])[0]
+        why = f"it has the eigenvalue {least:g}"
+    return why if large else why + _hint(matrix)  # which takes eigenvalues of a dense one
+
+
+def _hint(matrix):
+    """What to do with a diagonal that rounding has made too small; one of 0 stays 0 times any."""
+    below, largest = _ends(with_ones(matrix)[0])
+    if below <= ALMOST_0 and matrix.diagonal().min() >= 0.0 and not _beside_zeros(matrix).any():
+        return f"; if that is rounding, multiply its diagonal by 1 + {2.0 * below:.1g}"
+    below, largest = _ends(matrix)
+    if below <= ALMOST_0 * largest:
+        added = 2.0 * max(below, EPS * matrix.shape[0] * largest)
+        return f"; if that is rounding, add {added:.1g} to its diagonal"
+    return ""
 
 
 def _largest(matrix):

@@ -296,6 +296,85 @@ def test_rounding_takes_no_form_too_far_below_0(size):
         assert term.value_rounding(w) >= 0.5 * penalty.below * size_of_form
 
 
+def beside_two_axes(rng):
+    angle = rng.uniform(0.0, 2.0 * np.pi)
+    Q = np.zeros((D, 2))
+    Q[:2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    return np.eye(D) - Q @ Q.T
+
+
+def beside_a_basis(rng):
+    Q = np.linalg.qr(rng.normal(size=(D, rng.integers(1, D))))[0]
+    return np.eye(D) - Q @ Q.T
+
+
+def of_residuals(rng):
+    X = rng.normal(size=(30, rng.integers(3, 8)))
+    return np.eye(30) - X @ np.linalg.pinv(X)
+
+
+def of_a_constant(rng):
+    X = rng.normal(size=(100, D))
+    X[:, 2] = 1.0
+    return X.T @ X / 100 - np.outer(X.mean(0), X.mean(0))
+
+
+CANCELLED = [beside_two_axes, beside_a_basis, of_residuals, of_a_constant]
+
+
+@pytest.mark.parametrize("family", CANCELLED)
+def test_forms_of_entries_that_cancel_are_taken(family):
+    """A diagonal of 1e-17 beside entries as small was refused, and rounding beside a diagonal of
+    1e-3 was measured as 1e3 times what it is.
+    """
+    rng = np.random.default_rng(0)
+    for seed in range(100):
+        with_quadratic(L2(), family(np.random.default_rng(seed)))
+    for seed in range(5):
+        form = family(np.random.default_rng(seed))
+        X = rng.normal(size=(60, form.shape[0]))
+        y = X[:, 0] + rng.normal(size=60)
+        model = GDRegressor(P2=form, alpha=0.1, tol=1e-8).fit(X, y)
+        centred = X - X.mean(0)
+        matrix = centred.T @ centred / 60 + 0.1 * form
+        expected = np.linalg.solve(matrix, centred.T @ (y - y.mean()) / 60)
+        np.testing.assert_allclose(model.coef_, expected, atol=1e-3)
+        assert model.converged_
+        assert model.bound_kind_ == "proof"
+
+
+@pytest.mark.parametrize("family", CANCELLED)
+def test_cancelled_forms_less_1e_10_of_the_largest_are_refused(family):
+    """The message says what to add, or to multiply by, and that is enough."""
+    X, y = problem()
+    for seed in range(20):
+        form = family(np.random.default_rng(seed))
+        form -= 1e-10 * np.linalg.eigvalsh(form)[-1] * np.eye(form.shape[0])
+        with pytest.raises(ValueError, match=r"positive semi-definite.* its diagonal") as refused:
+            with_quadratic(L2(), form)
+        hint = str(refused.value).split("rounding, ")[1]
+        if hint.startswith("multiply"):
+            lift = float(hint.split(" + ")[1]) * np.diag(form)
+        else:
+            lift = np.full(form.shape[0], float(hint.split(" ")[1]))
+        with_quadratic(L2(), form + np.diag(lift))
+        if form.shape[0] == D:
+            with pytest.raises(ValueError, match="positive semi-definite"):
+                GDRegressor(P2=form).fit(X, y)
+
+
+def test_rounding_that_is_taken_counts_in_claims():
+    """Of a diagonal of 1e-4: 1e-12 in units in which it is 1."""
+    u = np.r_[np.sqrt(1.0 - 1e-4), -1e-2 * np.ones(D - 1) / np.sqrt(D - 1)]
+    form = np.eye(D) - np.outer(u, u) * (1.0 + 4e-16)
+    penalty = with_quadratic(L2(), form)
+    scaled = form / np.sqrt(np.outer(np.diag(form), np.diag(form)))
+    least = np.linalg.eigvalsh(scaled)[0]
+    assert least < -1e-13
+    assert penalty.below >= -least
+    assert penalty.term(1.0).value_rounding(u) >= 0.5 * penalty.below * (np.diag(form) @ u**2)
+
+
 @pytest.mark.parametrize("bounds", [None, (0.0, np.inf), (-0.3, 0.4)], ids=str)
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 def test_the_gap_with_corners_bounds_what_is_left(loss, bounds):
