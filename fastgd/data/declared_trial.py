@@ -38,7 +38,10 @@ def try_curvature_bound(loss, targets, n_predictions):
     vector = isinstance(loss, VectorLoss)
     for target in targets:
         found = _of_several(loss, target, n_predictions) if vector else _of_one(loss, target)
-        where, curvature, rounding = max(found, key=lambda one: one[1] - one[2])
+        known = [one for one in found if np.isfinite(one[1] - one[2])]
+        if not known:
+            continue
+        where, curvature, rounding = max(known, key=lambda one: one[1] - one[2])
         if curvature > (1.0 + APPROXIMATE) * bound + rounding:
             raise ValueError(
                 f"{type(loss).__name__} curves by {curvature:.6g} at prediction{'s' * vector} "

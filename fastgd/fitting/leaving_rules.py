@@ -117,12 +117,14 @@ class Overdue(LeavingRule):
         other = self.other()
         if spent > self.MAX_TIMES * max(self.forecast, other):
             return StopReason.PLATEAU
-        due = spent > min(self.forecast, other)
-        if remaining == np.inf:  # which early on tells nothing
-            return StopReason.PLATEAU if due and other < np.inf else None
         # Before, to leave costs more than to look on: quantiles of 4,437 rows, told 30 passes, were
         # left at 133 for what is told 2,437, and were there after 216.
-        if spent <= self.TRIED * other:
+        tried = spent > self.TRIED * other
+        due = spent > min(self.forecast, other)
+        if remaining == np.inf:  # which early on tells nothing
+            half_done = 2 * len(passes) > self.most and other < np.inf
+            return StopReason.PLATEAU if due and (tried or half_done) else None
+        if not tried:
             return None
         times = self.LATE_TIMES if due else self.HOPELESS_TIMES
         late = remaining > times * other or self._lasts_too_long(history, remaining)
@@ -143,16 +145,26 @@ class Overdue(LeavingRule):
         """What is left at the pace of the last passes, in passes' worth of time; inf where nothing
         came closer, 0 where there is nothing yet to compare a bound with.
         """
-        passes = np.array(history.estimates["passes"])
-        far = np.minimum.accumulate(history.estimates["suboptimality"])  # which jumps back at times
+        passes, far = map(np.array, history.estimates.values())
         half = passes <= 0.5 * passes[-1]
         if not half.any() and np.isfinite(far[-1]):
             return 0.0
-        before = np.flatnonzero(half & np.isfinite(far))
-        if not before.size or not 0.0 < far[-1] < far[before[-1]]:
+        told = np.isfinite(far) & (far > 0.0)
+        earlier, recent = (_some_of_last(np.flatnonzero(one & told)) for one in (half, ~half))
+        if not (earlier.size and recent.size):
             return np.inf
-        pace = np.log(far[before[-1]] / far[-1]) / (passes[-1] - passes[before[-1]])
-        return float(self.worth * np.log(max(far[-1] / self.tol, 1.0)) / pace)
+        fell_from, left = np.median(far[earlier]), np.median(far[recent])
+        if not left < fell_from:
+            return np.inf
+        pace = np.log(fell_from / left) / (np.median(passes[recent]) - np.median(passes[earlier]))
+        return float(self.worth * np.log(max(left / self.tol, 1.0)) / pace)
+
+
+def _some_of_last(places):
+    """The last three of places, whose middle one counts, for one of them may be far off; of fewer
+    the last one.
+    """
+    return places[-3:] if places.size >= 3 else places[-1:]
 
 
 class EarlyOverdue(Overdue):

@@ -375,7 +375,8 @@ class Loop:
             self._note(state, value, NO_BOUND, np.inf, np.nan)
             self._diverged(state, value)
             # The others look at values of F, which these are not.
-            able = [one for one in self.needs.rules if one.deadline < np.inf or one.hands_over]
+            rules = self.needs.rules
+            able = [one for one in rules if one.deadline < np.inf or one.reads_estimates]
             return self._asked_of(None, able)
         check_mean(F, found.point, value, F.null_value)
         loss = value - F.penalty_value(found.point) if self.needs.loss else np.nan

@@ -251,7 +251,7 @@ class Summary:
     def _facts(self):
         found = {
             "observations": self.n_observations,
-            "degrees of freedom": self.n_effective,
+            "effective degrees of freedom": self.n_effective,
             "dispersion": self.dispersion,
             "deviance explained": self.deviance_explained,
             "log-likelihood": self.log_likelihood,

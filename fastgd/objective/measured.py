@@ -27,10 +27,5 @@ def measured_once(objective, measure, *numbers):
     return objective.measured[name]
 
 
-def is_measured(objective, measure, *numbers):
-    """Whether `measured_once` knows what `measure` finds."""
-    return _name(measure, *numbers) in objective.measured
-
-
 def _name(measure, *numbers):
     return " ".join([measure.__module__, measure.__qualname__, *map(repr, numbers)])

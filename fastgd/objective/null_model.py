@@ -108,10 +108,11 @@ def _exact_constant(objective):
     What a search finds there is off by rounding, in whose unit a claim would say nothing.
     """
     samples, loss = objective.samples, objective.loss
-    first = float(samples.targets[0])
     if loss.classification or not objective.fit_intercept or samples.offsets.any():
         return None
-    if (samples.targets != first).any():
+    targets = samples.targets[samples.active()]  # those of rows without weight may be any
+    first = float(targets[0])
+    if (targets != first).any():
         return None
     with np.errstate(all="ignore"):  # predictions may be on another scale than targets
         if in_python(loss.value, first, first) != loss.infimum:

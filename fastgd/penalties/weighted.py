@@ -215,6 +215,7 @@ def _checked_bounds(given, positive):
         if low.size > 1 < high.size and low.size != high.size:
             raise ValueError(f"bounds hold {low.size} low ends and {high.size} high ends")
         low, high = (one.copy() for one in np.broadcast_arrays(low, high))
+    negative = positive and given is not None and (low < 0.0).any()
     if positive:
         low = np.maximum(low, 0.0)  # -0.0 included
     wrong = ~((low <= high) & (low < np.inf) & (high > -np.inf))
@@ -226,9 +227,11 @@ def _checked_bounds(given, positive):
             f"bounds must be numbers low <= high, got low={low[j]:g} and high={high[j]:g}{where}"
             f"{more}"
         )
-    if not (low.any() or high.any()):
-        given = f"bounds={shown(given)}" + (" and positive=True" if positive else "")
-        raise ValueError(f"{given} leave no coefficient anything but 0")
+    if negative and not (low.any() or high.any()):
+        raise ValueError(
+            f"bounds={shown(given)} and positive=True leave no coefficient anything but 0: leave "
+            "one of them out"
+        )
     return low, high
 
 

@@ -315,6 +315,17 @@ def test_rows_of_weight_0_count_nowhere(form, heavy):
     np.testing.assert_allclose(bare.root_mean_squares(), true)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+def test_targets_of_rows_that_count_may_be_one_number(loss):
+    """Told 3e269 times the minimum, for the others have other targets."""
+    rng = np.random.default_rng(0)
+    y, w = np.full(60, 1.3), np.repeat([1.0, 0.0], 30)
+    y[30:] = rng.standard_normal(30)
+    model = GDRegressor(loss).fit(rng.standard_normal((60, 3)), y, w)
+    assert model.converged_
+    assert model.suboptimality_ <= 1e-4
+
+
 def test_fits_beside_them_take_the_same_steps():
     bare, idle = (
         GDRegressor("huber", solver="lbfgs", tol=1e-6).fit(X, y, w, offset=o)

@@ -296,6 +296,7 @@ def test_a_solver_that_chooses_its_steps_backs_off_to_a_good_point():
 def test_a_run_that_keeps_backing_off_is_left_for_another_plan():
     class Left(StoppingRule):
         hands_over = True
+        reads_estimates = True
 
         def check(self, history):
             return StopReason.PLATEAU if len(history) >= 3 else None

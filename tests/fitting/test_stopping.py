@@ -265,13 +265,20 @@ def test_a_plan_is_left_where_its_iterations_hardly_hold_what_is_left():
 
 
 def test_estimates_that_jump_back_are_no_reason_to_leave():
-    made = estimated([40.0, 56.0, 69.0, 111.0, 133.0], [0.06, 0.047, 0.3, 0.021, 0.078])
+    made = estimated([29.0, 40.0, 56.0, 69.0, 111.0, 133.0], [0.3, 0.06, 0.047, 0.3, 0.021, 0.036])
     overdue = EarlyOverdue(1e-2, forecast=30.0, other=lambda: 2437.0)
-    assert overdue.remaining_passes(made) < 100.0
+    assert overdue.remaining_passes(made) < 200.0
     assert overdue.check(made) is None
+    # One that is far too low, or below 0, is not believed for ever.
+    for wrong in (5e-5, -1e-6):
+        made = estimated([*range(1, 9)], [1.0, 0.5, 0.25, wrong, 0.06, 0.03, 0.015, 0.0075])
+        assert 0.0 < Overdue(1e-4, 8.0, lambda: 9.0).remaining_passes(made) < 20.0
     # Nor is any pace, before a tenth of the other plan is spent; but a run that is stuck is left.
     assert overdue.check(estimated([40.0, 133.0], [0.9, 0.899])) is None
-    assert overdue.check(estimated([40.0, 133.0], [0.9, 0.9])) is StopReason.PLATEAU
+    assert overdue.check(estimated([40.0, 133.0], [0.9, 0.9])) is None
+    assert overdue.check(estimated([40.0, 250.0], [0.9, 0.9])) is StopReason.PLATEAU
+    few = EarlyOverdue(1e-2, forecast=30.0, other=lambda: 2437.0, most=9)
+    assert few.check(estimated([40.0, 133.0], [0.9, 0.9])) is StopReason.PLATEAU
 
 
 def test_one_that_tells_early_is_judged_early():

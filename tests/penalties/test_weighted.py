@@ -181,7 +181,6 @@ WRONG = [
     ({"bounds": ("a", 1.0)}, "bounds must be a number or one"),
     ({"bounds": (-2.0, -1.0), "positive": True}, "low=0 and high=-1 with positive=True"),
     ({"bounds": (-1, 0), "positive": True}, r"bounds=\(-1, 0\) and positive=True leave no coef"),
-    ({"bounds": (np.zeros(6), 0.0)}, "leave no coefficient anything but 0"),
     ({"bounds": (np.zeros(5), 1.0)}, "bounds must have one number for each of the 6 .*, got 5"),
     ({"bounds": (np.zeros(5), np.ones(6))}, "bounds hold 5 low ends and 6 high ends"),
     ({"penalty_weights": np.ones(5)}, "penalty_weights must have one .* the 6 features.*, got 5"),
