@@ -229,7 +229,7 @@ def test_a_later_plan_that_is_cut_short_leaves_the_model_of_the_earlier_one(monk
     with pytest.raises(KeyboardInterrupt):
         model.fit(raw, y)
     assert model.plan_.solver == "sdca"
-    assert model.score(raw, y) > 0.8
+    assert model.score(raw, y) > 0.7  # of the null model 0.6
 
 
 def test_partial_fit_is_as_before_the_call(monkeypatch):
