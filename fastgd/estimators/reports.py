@@ -134,7 +134,8 @@ class Reports(BaseEstimator):
             clusters = self._clusters(clusters, F.samples.active(), F.n_samples)
         elif clusters is not None:
             raise ValueError(f"clusters go with covariance='cluster', got {covariance!r}")
-        refuse_separated(F, coef, intercept)
+        here = F.value(unknowns_of(F, coef, intercept))
+        refuse_separated(F, here)
         names = [*column_names(self), "intercept"] if F.fit_intercept else column_names(self)
         options = covariance, clusters, level, weights or "counts"
         if F.vector:
@@ -145,7 +146,7 @@ class Reports(BaseEstimator):
             k = self._number_of(output, np.size(self.intercept_), "summary")
             found = replace(found, about=subject(self, k))
         read = reading_note(F, total) if weights is None else ()
-        ending = self._other_rows(F, coef, intercept) or distance_note(found)
+        ending = self._other_rows(F, here) or distance_note(found)
         return replace(found, notes=(*found.notes, *read, *ending))
 
     def coefficients(self, X: Matrix | None = None) -> Coefficients:
@@ -213,14 +214,14 @@ class Reports(BaseEstimator):
         F, coef, intercept, total = self._reported(*given, output, "loo_predictions")
         return leave_one_out(F, coef, intercept, total)
 
-    def _other_rows(self, F, coef, intercept):
-        """A note where F is not what it was at the end of the fit: these are other rows, or other
-        weights. Of several models only the sum of their objectives is known.
+    def _other_rows(self, F, here):
+        """A note where F, which is `here`, is not what it was at the end of the fit: these are
+        other rows, or other weights. Of several models only the sum of their objectives is known.
         """
         fitted = getattr(self, "objective_", None)
         if fitted is None or (np.size(self.intercept_) > 1 and not F.vector):
             return ()
-        here, at_zero = F.value(unknowns_of(F, coef, intercept)), F.value(F.start())
+        at_zero = F.value(F.start())
         if abs(here - fitted) <= SAME * max(abs(fitted), abs(at_zero)):
             return ()
         return (OTHER_ROWS.format(here=here, fitted=fitted),)
@@ -331,12 +332,12 @@ def unknowns_of(objective, coef, intercept):
     return table.ravel()
 
 
-def refuse_separated(objective, coef, intercept):
-    """Raise ValueError where a model without a penalty puts all rows on their sides: its
-    coefficients say where the fit was ended, and standard errors were as large as 7341.
+def refuse_separated(objective, value):
+    """Raise ValueError where a model without a penalty, at which F is `value`, puts all rows on
+    their sides: its coefficients say where the fit was ended, and standard errors were as large as
+    7341.
     """
-    F = objective
-    if is_separated(F, F.value(unknowns_of(F, coef, intercept))):
+    if is_separated(objective, value):
         raise ValueError(f"there are no standard errors: {SEPARATED}")
 
 

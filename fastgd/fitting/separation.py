@@ -46,7 +46,7 @@ def is_at_one_end(objective, value):
     By F n / w, as for `is_separated`.
     """
     F = objective
-    if not F.elastic or F.l1 > 0.0 or F.l2 > 0.0 or F.loss.infimum != 0.0:
+    if _is_held(F):
         return False
     if not falls_for_ever(F.loss, F.samples):
         return False
@@ -75,7 +75,7 @@ def is_separated(objective, value):
     (True, False)
     """
     F = objective
-    if not F.elastic or F.l1 > 0.0 or F.l2 > 0.0 or F.loss.infimum != 0.0:
+    if _is_held(F):
         return False
     if isinstance(F.loss, VectorLoss):
         known = F.loss.classification and (F.loss.shift_invariant or not F.samples.offsets.any())
@@ -87,6 +87,12 @@ def is_separated(objective, value):
         return False
     weights = F.samples.weights[F.samples.weights > 0.0]
     return value * F.n_active < on_no_side * float(weights.min())
+
+
+def _is_held(objective):
+    """Whether a penalty, or a loss that does not end at 0, keeps this from being told."""
+    F = objective
+    return not F.elastic or F.l1 > 0.0 or F.l2 > 0.0 or F.loss.infimum != 0.0
 
 
 def _farthest_offset(samples):

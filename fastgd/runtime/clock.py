@@ -5,6 +5,7 @@ Compiling is paid once per machine: a fit of 0.05 s with `max_time=1` on an empt
 """
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ class Clock:
     """
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Go, whoever compiles: in a child of a fork the threads that did are gone."""
         self._lock = threading.Lock()
         self._inside = 0
         # Seconds that it stood so far, and where it stands: replaced at once, read without a lock.
@@ -54,3 +59,5 @@ class Clock:
 
 
 clock = Clock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=clock.begin)

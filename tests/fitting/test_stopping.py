@@ -281,6 +281,16 @@ def test_estimates_that_jump_back_are_no_reason_to_leave():
     assert few.check(estimated([40.0, 133.0], [0.9, 0.9])) is StopReason.PLATEAU
 
 
+def test_what_was_estimated_long_ago_tells_no_pace():
+    long_ago, of_late = [0.5, 0.4, 0.3], [0.02, 0.015, 0.01]
+    overdue = Overdue(1e-4, forecast=20.0, other=lambda: 30.0)
+    made = estimated([*range(1, 39)], long_ago + [np.inf] * 32 + of_late)
+    assert overdue.remaining_passes(made) == np.inf
+    made = estimated([*range(1, 39)], [np.inf] * 16 + long_ago + [np.inf] * 16 + of_late)
+    pace = np.log(0.4 / 0.015) / (37.0 - 18.0)
+    assert overdue.remaining_passes(made) == pytest.approx(np.log(0.015 / 1e-4) / pace)
+
+
 def test_one_that_tells_early_is_judged_early():
     made = estimated([1.0, 2.0], [0.1, 0.09])  # 4 of 30 spent, hundreds left
     given = {"forecast": 20.0, "other": lambda: 30.0, "worth": 2.0}

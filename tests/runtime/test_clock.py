@@ -2,6 +2,7 @@
 and the seconds of a history go by it.
 """
 
+import os
 import threading
 import time
 
@@ -117,6 +118,20 @@ def test_max_time_is_not_met_by_compiling_and_met_by_work(monkeypatch):
     assert (model.stop_reason_, model.n_iter_) == (StopReason.MAX_ITER, 5)
     model = GDRegressor(stop=works, **settings).fit(X, y)
     assert (model.stop_reason_, model.n_iter_) == (StopReason.TIME, 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_it_goes_in_a_child_that_was_forked_while_another_thread_compiled():
+    """There is nobody there who would let it go on: no `max_time` ended a fit."""
+    with clock.stands():
+        child = os.fork()
+        if child == 0:
+            begun = clock.now()
+            time.sleep(0.01)
+            os._exit(0 if clock.now() > begun else 1)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
