@@ -43,8 +43,8 @@ def endless(objective):
 
 
 def _reach(F):
-    """How far from 0 a prediction is beyond targets and offsets."""
-    largest = max(float(np.abs(values).max()) for values in (F.samples.targets, F.samples.offsets))
+    """How far from 0 a prediction is beyond the targets and offsets of rows that count."""
+    largest = max(map(F.samples.largest, (F.samples.targets, F.samples.offsets)))
     return EXTREME_PREDICTION + BEYOND * largest
 
 

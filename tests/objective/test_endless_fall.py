@@ -150,3 +150,10 @@ def test_classes_of_a_loss_of_signs_are_both_there():
     assert model.converged_
     with pytest.raises(ValueError, match="at least 2 classes"):
         GDClassifier(Sided(), class_weight={False: 0.0, True: 1.0}).fit(X, y > 0.0)
+
+
+def test_targets_of_rows_without_weight_hide_no_fall():
+    X, y, weights = np.ones((4, 1)), np.array([3.0, 4.0, 5.0, 1e30]), [1.0, 1.0, 1.0, 0.0]
+    F = Objective(Exponential(), X, y, sample_weight=weights, alpha=0.1)
+    F.know_null_model()
+    assert endless(F)
