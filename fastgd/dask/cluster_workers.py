@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgd.dask.shard import Shard
 from fastgd.dask.tree import folded
+from fastgd.runtime.clock import clock
 
 logger = logging.getLogger("fastgd")
 
@@ -117,12 +118,18 @@ class ClusterWorkers:
 
     def _round(self, key, work, arguments, count, arrays):
         begin = time.perf_counter()
+        begun = clock.now()
         answers = self._everywhere("run", key, work, arguments, count, arrays)
-        spent = {address: seconds for address, (*_, seconds) in answers.items()}
+        spent = {address: seconds for address, (_, _, seconds, _) in answers.items()}
         self._notice(spent)
         self.rounds += 1
-        self.seconds += time.perf_counter() - begin
+        seconds = time.perf_counter() - begin
+        self.seconds += seconds
         self.computing += max(spent.values())
+        # The clock of a fit stood still where kernels were compiled in this process; now it also
+        # leaves out what the workers compiled.
+        compiling = max(compiled for *_, compiled in answers.values())
+        clock.leave_out(max(compiling - (seconds - (clock.now() - begun)), 0.0))
         return answers
 
     def _everywhere(self, method, *arguments):
@@ -322,4 +329,4 @@ def _merged(answers):
 
 
 def _passes(answers):
-    return sum(passes for _, passes, _ in answers.values())
+    return sum(passes for _, passes, *_ in answers.values())

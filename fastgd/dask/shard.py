@@ -19,6 +19,7 @@ from fastgd.data.targets import WeightedSamples
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_block
 from fastgd.objective.survey import PER_ROW, checked_per_row, moments_of_block
+from fastgd.runtime.clock import clock
 from fastgd.runtime.threads import count_threads
 
 # Bytes of the blocks that a source is read in.
@@ -158,9 +159,9 @@ class Shard:
     def run(self, key, work, arguments, count, arrays):
         """What `work` gives for the blocks: by the number of the group, or with a `count` of all
         groups their sums, as far as they are all here; the passes over all rows that this counts
-        as, and the seconds that it took.
+        as, the seconds that it took, and those of them in which kernels were compiled.
         """
-        begin = time.perf_counter()
+        begin, begun = time.perf_counter(), clock.now()
         template, readers = self.problems[key]
         template.meter = Meter()
         found = {}
@@ -175,7 +176,8 @@ class Shard:
             else:
                 found[number] = list(map(_kept, results))
         found = folded(found, count) if count else found
-        return found, template.meter.passes, time.perf_counter() - begin
+        seconds = time.perf_counter() - begin
+        return found, template.meter.passes, seconds, seconds - (clock.now() - begun)
 
 
 def _own_threads():

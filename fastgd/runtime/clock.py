@@ -41,6 +41,12 @@ class Clock:
         stood, at = self._state
         return (time.perf_counter() if at is None else at) - stood
 
+    def leave_out(self, seconds: float) -> None:
+        """Count the last `seconds` as compiling: that of a process that was waited for."""
+        with self._lock:
+            stood, at = self._state
+            self._state = stood + seconds, at
+
     @contextlib.contextmanager
     def stands(self) -> Iterator[None]:
         """Within, no time passes."""

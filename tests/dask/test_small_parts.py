@@ -1,5 +1,7 @@
 """What needs no cluster: sums in a tree, numbers in few bytes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -187,3 +189,26 @@ def test_workers_that_are_lost_again_and_again_are_given_up():
     hired = losing(_left=lambda lost: ["b"], _hire=lambda changed: ["a"])
     with pytest.raises(LostWorkersError, match=said):
         hired._replace(["a"])
+
+
+@pytest.mark.parametrize("known", [0.0, 3.0, 7.0])
+def test_what_workers_compile_does_not_count(known, monkeypatch):
+    """Their seconds may be those of this process, whose clock stands still by itself: where workers
+    are its threads.
+    """
+    moments = iter([100.0, 110.0])
+    monkeypatch.setattr(cluster_workers.time, "perf_counter", lambda: next(moments))
+    own = SimpleNamespace(at=0.0, left_out=0.0)
+    own.now = lambda: own.at
+    own.leave_out = lambda seconds: setattr(own, "left_out", seconds)
+    monkeypatch.setattr(cluster_workers, "clock", own)
+
+    def everywhere(*call):
+        own.at += 10.0 - known
+        return {"a": ({}, 1, 6.0, 5.0), "b": ({}, 1, 4.0, 0.0)}
+
+    home = losing(_everywhere=everywhere, _notice=lambda spent: None, rounds=0, groups=[])
+    home.seconds = home.computing = 0.0
+    home.run("key", None, (), ())
+    assert home.computing == 6.0
+    assert own.left_out == max(5.0 - known, 0.0)

@@ -52,6 +52,16 @@ def test_it_stands_until_the_last_of_two_threads_is_done():
     assert own.now() >= before + 0.01
 
 
+def test_what_another_process_compiled_is_left_out():
+    own = Clock()
+    begun = own.now()
+    own.leave_out(1000.0)
+    assert own.now() < begun - 900.0
+    with own.stands():
+        own.leave_out(10.0)
+        assert own.now() < begun - 910.0
+
+
 class Hands:
     """What the clock reads, moved by the test."""
 
