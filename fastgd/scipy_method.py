@@ -8,8 +8,9 @@ need no number.
 
 import warnings
 from collections import deque
+from collections.abc import Callable
 from inspect import signature
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
@@ -17,7 +18,8 @@ from scipy.optimize import OptimizeResult, OptimizeWarning
 from fastgd.data.check_parameters import as_floats, check_parameters, is_count, is_real
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
-from fastgd.rules.base import find_rule
+from fastgd.rules.base import Rule, find_rule
+from fastgd.runtime.array_types import Vector
 from fastgd.runtime.component import shown
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is
@@ -36,26 +38,26 @@ _CALLBACK = 99
 
 
 def gradient_descent(
-    fun,
-    x0,
-    args=(),
+    fun: Callable[..., Any],
+    x0: Vector,
+    args: Any = (),
     *,
-    jac=None,
-    hess=None,
-    hessp=None,
-    bounds=None,
-    constraints=(),
-    callback=None,
-    tol=None,
-    rule="gd",
-    learning_rate="auto",
-    eta0=0.01,
-    power_t=0.5,
-    momentum=0.9,
-    gtol=None,
-    maxiter=10_000,
-    **unknown,
-):
+    jac: Callable[..., Any] | bool | None = None,
+    hess: Any = None,
+    hessp: Any = None,
+    bounds: Any = None,
+    constraints: Any = (),
+    callback: Callable[..., Any] | None = None,
+    tol: float | None = None,
+    rule: str | Rule = "gd",
+    learning_rate: str = "auto",
+    eta0: float = 0.01,
+    power_t: float = 0.5,
+    momentum: float = 0.9,
+    gtol: float | None = None,
+    maxiter: int = 10_000,
+    **unknown: Any,
+) -> OptimizeResult:
     """Gradient descent, as taught, for `scipy.optimize.minimize(...,
     method=fastgd.gradient_descent)`.
 

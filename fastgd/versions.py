@@ -11,7 +11,7 @@ from fastgd.runtime.threads import count_threads
 PACKAGES = ("numba", "llvmlite", "numpy", "scipy", "scikit-learn")
 
 
-def show_versions():
+def show_versions() -> None:
     """Print versions, threads, and the folder and size of the cache of compiled code.
 
     Examples

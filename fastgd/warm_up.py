@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,12 @@ FEW_ROWS = 60
 MANY_ROWS = 20_000
 
 
-def warmup(losses=LOSSES, formats=FORMATS, dtypes=("float64",), verbose=True):
+def warmup(
+    losses: Sequence[str] = LOSSES,
+    formats: Sequence[str] = FORMATS,
+    dtypes: Sequence[str] = ("float64",),
+    verbose: bool = True,
+) -> None:
     """Compile what first fits need, into the cache folder, and print what and where.
 
     For each loss, format and dtype that is: `fit`, `partial_fit` and `predict` with default

@@ -4,7 +4,7 @@ import copy
 import functools
 import logging
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from fastgd.dask.partitions import (
 from fastgd.data.block_rows import SAMPLE, columns_in_words, listed
 from fastgd.data.check_parameters import as_weights
 from fastgd.data.far_columns import FAR_RATIO, centers_of
+from fastgd.estimators.base import GDEstimator
 from fastgd.fitting.plan import Plans
 from fastgd.model_selection.base import PathSearch
 from fastgd.objective.moment_sums import (
@@ -41,6 +42,8 @@ MAX_SAMPLE = 1 << 26
 MIN_SAMPLE = 1 << 22
 SHARE = 1 / 8
 
+Estimator = TypeVar("Estimator", bound=GDEstimator)
+
 
 class FrameColumns(NamedTuple):
     """What a fitted model keeps of the columns of frames."""
@@ -49,7 +52,14 @@ class FrameColumns(NamedTuple):
     encoding: Any = None
 
 
-def fit(estimator, X, y=None, sample_weight=None, offset=None, **params):
+def fit(
+    estimator: Estimator,
+    X: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    offset: Any = None,
+    **params: Any,
+) -> Estimator:
     """Fit an estimator to rows that are spread over the workers of a Dask cluster.
 
     Blocks stay on the workers that hold them: the coefficients go out, and sums over the rows come

@@ -1,6 +1,7 @@
 """Predictions for dask arrays and frames: lazy, a block at a time, on whichever worker."""
 
 import copy
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -14,7 +15,7 @@ from fastgd.model_selection.base import PathSearch
 from fastgd.objective.survey import PER_ROW, checked_per_row
 
 
-def predict(estimator, X, offset=None):
+def predict(estimator: Any, X: Any, offset: Any = None) -> Any:
     """Predictions of a fitted estimator for each row of `X`, a dask array that is computed when it
     is asked for.
 
@@ -34,17 +35,19 @@ def predict(estimator, X, offset=None):
     return _lazily(estimator, "predict", X, offset)
 
 
-def predict_proba(estimator, X, offset=None):
+def predict_proba(estimator: Any, X: Any, offset: Any = None) -> Any:
     """Probabilities of the classes, a dask array (n_samples, n_classes); else as `predict`."""
     return _lazily(estimator, "predict_proba", X, offset)
 
 
-def decision_function(estimator, X, offset=None):
+def decision_function(estimator: Any, X: Any, offset: Any = None) -> Any:
     """Predictions before any link, a dask array; else as `predict`."""
     return _lazily(estimator, "decision_function", X, offset)
 
 
-def score(estimator, X, y=None, sample_weight=None, offset=None):
+def score(
+    estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None
+) -> float:
     """The score of the estimator on these rows, as its own `score`: predictions are made on the
     workers, and some numbers a row come here.
 

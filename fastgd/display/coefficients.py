@@ -1,11 +1,15 @@
 """`CoefficientDisplay`: the coefficients of a fitted model, with intervals where there are some."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 
 from fastgd.display.axes import axes_for, spelled_out
 from fastgd.display.inner_estimator import inner_estimator, last_step
 from fastgd.estimators.names import kind_of_models
 from fastgd.inference.summary import Coefficients, Summary
+from fastgd.runtime.array_types import Matrix, Vector
 from fastgd.runtime.public import public
 
 
@@ -44,12 +48,23 @@ class CoefficientDisplay:
     ['s1', 's5', 'bmi']
     """
 
-    def __init__(self, names, values, *, low=None, high=None, xlabel="coefficient"):
-        self.names, self.values = list(names), np.asarray(values)
-        self.low, self.high, self.xlabel = low, high, xlabel
+    def __init__(
+        self,
+        names: Sequence[str],
+        values: Vector,
+        *,
+        low: Vector | None = None,
+        high: Vector | None = None,
+        xlabel: str = "coefficient",
+    ) -> None:
+        if (low is None) != (high is None):
+            raise ValueError("low and high go together: give both ends of the intervals, or none")
+        self.names, self.values, self.xlabel = list(names), np.asarray(values), xlabel
+        self.low = None if low is None else np.asarray(low)
+        self.high = None if high is None else np.asarray(high)
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, **options):
+    def from_estimator(cls, estimator: Any, X: Matrix | None = None, **options: Any) -> Self:
         """The coefficients of a fitted model.
 
         Parameters
@@ -76,12 +91,13 @@ class CoefficientDisplay:
             )
         table: Coefficients = model.coefficients(X)
         names = with_outputs(table, kind_of_models(model))
-        values = table.values if X is None else table.standardised
-        xlabel = "coefficient" if X is None else "standardised coefficient"
+        values, xlabel = table.values, "coefficient"
+        if table.standardised is not None:
+            values, xlabel = table.standardised, "standardised coefficient"
         return cls(names, values, xlabel=xlabel + of_whom(table)).plot(**options)
 
     @classmethod
-    def from_summary(cls, summary: Summary, *, intercept=False, **options):
+    def from_summary(cls, summary: Summary, *, intercept: bool = False, **options: Any) -> Self:
         """Coefficients with the intervals of a summary.
 
         Parameters
@@ -107,7 +123,7 @@ class CoefficientDisplay:
         xlabel = f"coefficient{of_whom(summary)}, {100 * summary.level:g} % intervals"
         return cls(names, summary.coef[order], low=low, high=high, xlabel=xlabel).plot(**options)
 
-    def plot(self, ax=None, *, most=20, **line_kw):
+    def plot(self, ax: Any = None, *, most: int = 20, **line_kw: Any) -> Self:
         """Draw a point for each coefficient, the first on top.
 
         Parameters
@@ -129,7 +145,7 @@ class CoefficientDisplay:
         self.figure_ = self.ax_.figure
         values, names = self.values[:most], self.names[:most]
         places, spread = np.arange(len(values)), None
-        if self.low is not None:
+        if self.low is not None and self.high is not None:
             spread = np.array([values - self.low[:most], self.high[:most] - values])
         own = {"fmt": "o", "markersize": 4, "capsize": 2, **spelled_out(line_kw)}
         self.container_ = self.ax_.errorbar(values, places, xerr=spread, **own)

@@ -1,6 +1,7 @@
 """`ConvergenceDisplay`: how fits got where they are, drawn from `history_`."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -10,6 +11,7 @@ from fastgd.data.check_parameters import as_floats
 from fastgd.display.axes import axes_for, look, spelled_out
 from fastgd.display.inner_estimator import inner_estimator
 from fastgd.estimators.names import model_names
+from fastgd.runtime.array_types import Labels, Matrix, Vector
 from fastgd.runtime.public import public
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
@@ -71,11 +73,24 @@ class ConvergenceDisplay:
     (1, 'log', 'passes over the rows')
     """
 
-    def __init__(self, histories, *, models=None):
+    def __init__(
+        self,
+        histories: dict[str, list[dict[str, Any]]],
+        *,
+        models: dict[str, Sequence[str]] | None = None,
+    ) -> None:
         self.histories, self.models = histories, models or {}
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, y=None, *, name=None, **options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Matrix | None = None,
+        y: Labels | None = None,
+        *,
+        name: str | None = None,
+        **options: Any,
+    ) -> Self:
         """The picture of one fit.
 
         Parameters
@@ -105,7 +120,13 @@ class ConvergenceDisplay:
         )
 
     @classmethod
-    def from_estimators(cls, estimators, X=None, y=None, **options):
+    def from_estimators(
+        cls,
+        estimators: dict[str, Any],
+        X: Matrix | None = None,
+        y: Labels | None = None,
+        **options: Any,
+    ) -> Self:
         """Several fits in one picture.
 
         Parameters
@@ -149,8 +170,15 @@ class ConvergenceDisplay:
         return cls(histories, models=models).plot(**options)
 
     def plot(
-        self, ax=None, *, what="objective", against="passes", best=None, xscale="linear", **line_kw
-    ):
+        self,
+        ax: Any = None,
+        *,
+        what: str = "objective",
+        against: str = "passes",
+        best: float | Vector | None = None,
+        xscale: str = "linear",
+        **line_kw: Any,
+    ) -> Self:
         """Draw the lines, on a logarithmic axis but for scores.
 
         Parameters
@@ -198,7 +226,8 @@ class ConvergenceDisplay:
             raise ValueError(f"no check has a {found} {VALUES[what]}: {REMEDIES[what]}")
         self.ax_ = axes_for(ax)
         self.figure_ = self.ax_.figure
-        self.lines_, line_kw = [], spelled_out(line_kw)
+        self.lines_: list[Any] = []
+        line_kw = spelled_out(line_kw)
         for curve in curves:
             self._draw(curve, line_kw)
         scale = "linear" if what in SCORES else "log"

@@ -1,9 +1,11 @@
 """`PathDisplay`: coefficients along a regularisation path."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import clone
 
-from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset, as_weights, check_parameters
 from fastgd.display.axes import axes_for, look, scale_of_alphas, spelled_out
 from fastgd.display.inner_estimator import last_step
@@ -14,6 +16,7 @@ from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.base import PathSearch, checked_alphas
 from fastgd.model_selection.cross_validate import warn_about_short
+from fastgd.runtime.array_types import Floats, Labels, Matrix, Vector
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads
 
@@ -61,22 +64,31 @@ class PathDisplay:
     ((30, 1, 10), 's5')
     """
 
-    def __init__(self, alphas, coefs, *, names, outputs=("",), scale=None, chosen=None):
+    def __init__(
+        self,
+        alphas: Floats,
+        coefs: Floats,
+        *,
+        names: Sequence[str],
+        outputs: Sequence[str] = ("",),
+        scale: Floats | None = None,
+        chosen: float | None = None,
+    ) -> None:
         self.alphas, self.coefs, self.names = alphas, coefs, names
         self.outputs, self.scale, self.chosen = outputs, scale, chosen
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
+        estimator: Any,
         X: Matrix,
         y: Labels,
         *,
         alphas: int | Vector | None = None,
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
-        **options,
-    ):
+        **options: Any,
+    ) -> Self:
         """Fit a path to these rows, from the largest alpha to the smallest, and draw it.
 
         Parameters
@@ -130,7 +142,15 @@ class PathDisplay:
         )
         return display.plot(**options)
 
-    def plot(self, ax=None, *, columns=10, output=None, standardised=False, **line_kw):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        columns: int | Sequence[str] = 10,
+        output: Any = None,
+        standardised: bool = False,
+        **line_kw: Any,
+    ) -> Self:
         """Draw a line for each column.
 
         Parameters
@@ -169,8 +189,14 @@ class PathDisplay:
 
     def _values(self, output, standardised):
         """(values, (n_alphas, n_features), and their label)."""
-        coefs = self.coefs * self.scale if standardised else self.coefs
-        what = "standardised coefficient" if standardised else "coefficient"
+        coefs, what = self.coefs, "coefficient"
+        if standardised:
+            if self.scale is None:
+                raise ValueError(
+                    "standardised coefficients take the standard deviations of the columns: give "
+                    "them as scale, or make the picture with from_estimator"
+                )
+            coefs, what = coefs * self.scale, "standardised coefficient"
         if output is not None:
             labels = list(map(str, self.outputs))
             if len(labels) == 1 or str(output) not in labels:

@@ -1,11 +1,15 @@
 """`SearchDisplay`: the validation curve of a search along regularisation paths."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.display.axes import axes_for, look, scale_of_alphas, spelled_out
 from fastgd.display.inner_estimator import last_step
 from fastgd.model_selection.base import PathSearch, score_name
+from fastgd.runtime.array_types import Floats
 from fastgd.runtime.public import public
 
 
@@ -52,12 +56,20 @@ class SearchDisplay:
     ('r2, mean of 5 folds', 'log')
     """
 
-    def __init__(self, alphas, scores, *, chosen, l1_ratios=None, score_name="score"):
+    def __init__(
+        self,
+        alphas: Floats,
+        scores: Floats,
+        *,
+        chosen: tuple[int, float],
+        l1_ratios: Sequence[float] | None = None,
+        score_name: str = "score",
+    ) -> None:
         self.alphas, self.scores, self.chosen = np.atleast_2d(alphas), scores, chosen
         self.l1_ratios, self.score_name = l1_ratios, score_name
 
     @classmethod
-    def from_estimator(cls, estimator, **options):
+    def from_estimator(cls, estimator: Any, **options: Any) -> Self:
         """The picture of a fitted search.
 
         Parameters
@@ -95,7 +107,7 @@ class SearchDisplay:
         )
         return display.plot(**options)
 
-    def plot(self, ax=None, **line_kw):
+    def plot(self, ax: Any = None, **line_kw: Any) -> Self:
         """Draw a line for each path; the star is the choice.
 
         Parameters

@@ -14,7 +14,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.certificates.bound import KINDS_OF_BOUNDS
-from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import (
     as_floats,
@@ -58,6 +57,7 @@ from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
 from fastgd.penalties.weighted import weighted
 from fastgd.rules.base import Rule
+from fastgd.runtime.array_types import Floats, Labels, Matrix, Vector
 from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads

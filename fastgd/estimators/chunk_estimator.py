@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from fastgd.data.array_types import Floats
 from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_from, read_shifted
@@ -23,6 +22,7 @@ from fastgd.fitting.lines import header, row
 from fastgd.fitting.plan import Plans, steps_are_automatic
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
+from fastgd.runtime.array_types import Floats
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.clock import clock
 from fastgd.runtime.threads import count_threads

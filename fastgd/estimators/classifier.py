@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,6 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset, only_given, refuse_negative
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import refuse_shift
@@ -28,11 +28,13 @@ from fastgd.estimators.rollback import restores_on_error
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.choose_solver import takes_several
 from fastgd.fitting.plan import takes_chunks
+from fastgd.fitting.stopping import Stop
 from fastgd.losses.base import Loss, VectorLoss, has_all_classes, has_probabilities
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import NoPenalty
 from fastgd.penalties.weighted import weighted
 from fastgd.rules.base import Rule
+from fastgd.runtime.array_types import Floats, Labels, Matrix, Vector
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
 
@@ -271,7 +273,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         momentum: float = 0.9,
         multi_class: str = "auto",
         max_time: float | None = None,
-        stop: Any = None,
+        stop: Stop | Sequence[Stop] | None = None,
         memory: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,

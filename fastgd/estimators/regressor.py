@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import refuse_negative
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
@@ -22,10 +22,12 @@ from fastgd.estimators.offered import offered_if
 from fastgd.estimators.rollback import restores_on_error
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.plan import takes_chunks
+from fastgd.fitting.stopping import Stop
 from fastgd.losses.base import Loss, VectorLoss, has_mean
 from fastgd.losses.each_target import EachTarget
 from fastgd.penalties.base import Penalty
 from fastgd.rules.base import Rule
+from fastgd.runtime.array_types import Floats, Labels, Matrix, Vector
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
 
@@ -184,7 +186,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
         max_time: float | None = None,
-        stop: Any = None,
+        stop: Stop | Sequence[Stop] | None = None,
         memory: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,

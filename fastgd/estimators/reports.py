@@ -12,7 +12,6 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset
 from fastgd.data.check_X import refuse_not_finite
 from fastgd.data.far_columns import read_shifted
@@ -34,6 +33,7 @@ from fastgd.inference.summary import (
 )
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.objective import Objective
+from fastgd.runtime.array_types import Floats, Labels, Matrix, Vector
 from fastgd.runtime.component import shown
 from fastgd.runtime.threads import count_threads
 

@@ -1,6 +1,8 @@
 """Stopping: why a fit ends, and the rules for it.  Plain Python, applied once per check."""
 
 import enum
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -79,7 +81,7 @@ class StoppingRule(LoopRule):
     >>> class Slower(StoppingRule):
     ...     needs = frozenset({"every_iteration"})
     ...
-    ...     def check(self, history):
+    ...     def check(self, history: Mapping[str, list[float]]) -> StopReason | None:
     ...         F = history["objective"]
     ...         return StopReason.RULE if len(F) > 1 and F[-1] > 0.9 * F[-2] else None
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 9.0]
@@ -88,7 +90,7 @@ class StoppingRule(LoopRule):
     <StopReason.RULE: 'the rule given as stop was met'>
     """
 
-    needs: frozenset = frozenset()
+    needs: frozenset[str] = frozenset()
     needs_point = True
 
     def check(self, history):
@@ -107,6 +109,10 @@ class StoppingRule(LoopRule):
             None to go on.
         """
         raise NotImplementedError
+
+
+# One of those that `stop=` takes.
+Stop: TypeAlias = StoppingRule | Callable[[dict[str, Any]], Any]
 
 
 class Tolerance(StoppingRule):

@@ -10,6 +10,7 @@ import scipy.special
 from fastgd.inference.covariance import covariance_of
 from fastgd.losses.base import has_log_likelihood
 from fastgd.objective.null_model import null_model
+from fastgd.runtime.array_types import Floats
 from fastgd.runtime.public import public
 
 PENALISED = (
@@ -93,9 +94,9 @@ class Summary:
     (['x0', 'intercept'], [1.3, -0.2], [0.17, 0.32])
     """
 
-    names: list
-    coef: np.ndarray
-    covariance: np.ndarray
+    names: list[str]
+    coef: Floats
+    covariance: Floats
     covariance_type: str
     level: float
     n_observations: float
@@ -103,53 +104,53 @@ class Summary:
     dispersion: float
     deviance_explained: float
     log_likelihood: float
-    notes: tuple
-    outputs: list = field(default_factory=list)
+    notes: tuple[str, ...]
+    outputs: list[str] = field(default_factory=list)
     from_optimum: float = 0.0
     about: str = ""
 
     @property
-    def std_error(self):
+    def std_error(self) -> Floats:
         """Roots of the diagonal of the covariance."""
         return np.sqrt(np.diag(self.covariance))
 
     @property
-    def low(self):
+    def low(self) -> Floats:
         """Lower ends of the intervals."""
         return self.coef - self._spread
 
     @property
-    def high(self):
+    def high(self) -> Floats:
         """Upper ends of the intervals."""
         return self.coef + self._spread
 
     @property
-    def _spread(self):
+    def _spread(self) -> Floats:
         return self.std_error * scipy.special.ndtri(0.5 + 0.5 * self.level)
 
     @property
-    def aic(self):
+    def aic(self) -> float:
         """Akaike's criterion, of models for the same rows the lowest is the best."""
         return 2.0 * self.n_effective - 2.0 * self.log_likelihood
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """The Bayesian criterion, which counts coefficients the more the more rows there are."""
         return np.log(self.n_observations) * self.n_effective - 2.0 * self.log_likelihood
 
     @property
-    def z(self):
+    def z(self) -> Floats:
         """Coefficients in standard errors."""
         with np.errstate(all="ignore"):
             return self.coef / self.std_error
 
     @property
-    def p_value(self):
+    def p_value(self) -> Floats:
         """Probability of a |z| this large where the coefficient is 0."""
         return scipy.special.erfc(np.abs(self.z) / np.sqrt(2.0))
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """The `covariance_type`, by its earlier name."""
         return self.covariance_type
 
@@ -168,7 +169,7 @@ class Summary:
             columns = {"output": self.outputs, **columns}
         return pd.DataFrame(columns, index=self.names)
 
-    def relative_to(self, output) -> "Summary":
+    def relative_to(self, output: Any) -> "Summary":
         """The table of the differences to one of several classes: what a model with this class as
         the reference says.
 
@@ -204,13 +205,13 @@ class Summary:
         )
 
     @property
-    def labels(self):
+    def labels(self) -> list[str]:
         """Names of the rows: with the class where there are several."""
         if not any(self.outputs):
             return self.names
         return [f"{one}: {name}" for one, name in zip(self.outputs, self.names, strict=True)]
 
-    def __str__(self):
+    def __str__(self) -> str:
         rows = [("column", *COLUMNS), *self._cells()]
         width = max(len(name) for name, *_ in rows)
         lines = [
@@ -221,7 +222,7 @@ class Summary:
 
     __repr__ = __str__
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         head = "".join(f"<th>{one}</th>" for one in ("", *COLUMNS))
         rows = "".join(
             f"<tr><th>{escape(name)}</th>"
@@ -301,10 +302,10 @@ class Coefficients:
     (['x0', 'x1'], [2.0, 1.0])
     """
 
-    names: list
-    outputs: list
-    values: np.ndarray
-    standardised: Any
+    names: list[str]
+    outputs: list[str]
+    values: Floats
+    standardised: Floats | None
     about: str = ""
 
     @classmethod
@@ -332,12 +333,12 @@ class Coefficients:
             columns["standardised"] = self.standardised
         return pd.DataFrame(columns, index=self.names)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join([*("  ".join(row).rstrip() for row in self._cells()), *self._ending()])
 
     __repr__ = __str__
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         head, *rows = self._cells()
         lines = [
             "<tr>" + "".join(f"<{tag}>{escape(cell.strip())}</{tag}>" for cell in row) + "</tr>"

@@ -25,6 +25,7 @@ import numpy as np
 
 from fastgd.losses.declared import check_declared
 from fastgd.losses.domain import REALS, Interval
+from fastgd.runtime.array_types import Floats
 from fastgd.runtime.component import Component, python_only, required, shown
 from fastgd.runtime.public import public
 
@@ -100,7 +101,7 @@ class Loss(Component, family=True):
         super().__init_subclass__(**keywords)
 
     @required
-    def value(self, prediction, target):
+    def value(self, prediction: float, target: float) -> float:
         """Loss of one sample with weight 1.
 
         Parameters
@@ -111,9 +112,10 @@ class Loss(Component, family=True):
         -------
         float
         """
+        raise NotImplementedError
 
     @required
-    def derivative(self, prediction, target):
+    def derivative(self, prediction: float, target: float) -> float:
         """Derivative of the value with respect to the prediction.
 
         Parameters
@@ -125,8 +127,9 @@ class Loss(Component, family=True):
         float
             Where there is none, any subgradient.
         """
+        raise NotImplementedError
 
-    def curvature(self, prediction, target):
+    def curvature(self, prediction: float, target: float) -> float:
         """Second derivative; by default the central difference of `derivative` (about ten
         digits).
 
@@ -144,7 +147,7 @@ class Loss(Component, family=True):
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)
 
-    def step_curvature(self, prediction, target):
+    def step_curvature(self, prediction: float, target: float) -> float:
         """Curvature that Newton steps are taken with, at least 0; by default `curvature`.
 
         A loss that is not convex may give the mean of its curvature over the targets that the
@@ -161,7 +164,7 @@ class Loss(Component, family=True):
         return self.curvature(prediction, target)
 
     @python_only
-    def mean(self, predictions):
+    def mean(self, predictions: Floats) -> Floats:
         """What predictions stand for on the scale of the targets: what `GDRegressor.predict`
         returns. By default the predictions themselves.
 
@@ -180,7 +183,9 @@ class Loss(Component, family=True):
         return predictions
 
     @python_only
-    def log_likelihood(self, predictions, targets, weights, dispersion):
+    def log_likelihood(
+        self, predictions: Floats, targets: Floats, weights: Floats, dispersion: Any
+    ) -> float:
         """Sum of weight * log-likelihood of the targets, for a class whose value is minus a
         log-likelihood times the dispersion, up to what does not depend on the prediction.
 
@@ -195,9 +200,10 @@ class Loss(Component, family=True):
         -------
         float
         """
+        raise NotImplementedError
 
     @python_only
-    def probability(self, predictions):
+    def probability(self, predictions: Floats) -> Floats:
         """Probability of the class +1: what a class that defines it gives to `predict_proba`.
 
         Parameters
@@ -209,9 +215,10 @@ class Loss(Component, family=True):
         -------
         ndarray, of the same shape
         """
+        raise NotImplementedError
 
     @python_only
-    def of_all_classes(self, n_classes) -> VectorLoss | None:
+    def of_all_classes(self, n_classes: int) -> VectorLoss | None:
         """The loss of so many classes at once that a classifier takes for more than two, for a
         class that defines it; what derives from that class may be another loss, and defines its
         own.
@@ -282,7 +289,7 @@ class VectorLoss(Component, family=True):
         super().__init_subclass__(**keywords)
 
     @required
-    def value(self, predictions, target):
+    def value(self, predictions: Floats, target: Floats) -> float:
         """Loss of one sample with weight 1.
 
         Parameters
@@ -294,9 +301,10 @@ class VectorLoss(Component, family=True):
         -------
         float
         """
+        raise NotImplementedError
 
     @required
-    def derivatives(self, predictions, target, out):
+    def derivatives(self, predictions: Floats, target: Floats, out: Floats) -> None:
         """Write the derivatives of the value with respect to the predictions to `out`.
 
         Parameters
@@ -307,7 +315,7 @@ class VectorLoss(Component, family=True):
             Written over.
         """
 
-    def value_and_derivatives(self, predictions, target, out):
+    def value_and_derivatives(self, predictions: Floats, target: Floats, out: Floats) -> float:
         """The value, with the derivatives written to `out`: what passes call, for losses whose two
         share most of their work.
 
@@ -325,7 +333,9 @@ class VectorLoss(Component, family=True):
         self.derivatives(predictions, target, out)
         return self.value(predictions, target)
 
-    def curvature_product(self, predictions, target, direction, out):
+    def curvature_product(
+        self, predictions: Floats, target: Floats, direction: Floats, out: Floats
+    ) -> None:
         """Write H @ direction to `out`, H the (K, K) second derivative; by default a central
         difference.
 
@@ -350,7 +360,7 @@ class VectorLoss(Component, family=True):
         for k in range(predictions.size):
             out[k] = (out[k] - before[k]) / (2.0 * step)
 
-    def curvature_diagonal(self, predictions, target, out):
+    def curvature_diagonal(self, predictions: Floats, target: Floats, out: Floats) -> None:
         """Write the diagonal of H to `out`; by default from K products, for losses that do not have
         it at once.
 
@@ -369,7 +379,7 @@ class VectorLoss(Component, family=True):
             out[k] = product[k]
 
     @python_only
-    def mean(self, predictions):
+    def mean(self, predictions: Floats) -> Floats:
         """What predictions stand for on the scale of the targets; by default the predictions
         themselves.  As that of `Loss`.
 
@@ -385,7 +395,9 @@ class VectorLoss(Component, family=True):
         return predictions
 
     @python_only
-    def summed_curvature(self, predictions, targets, weights):
+    def summed_curvature(
+        self, predictions: Floats, targets: Floats, weights: Floats
+    ) -> Floats | None:
         """Sum of weight * H over rows, for a class that has it at less than the K products with H
         of each row that are taken where this is None, as by default.
 
@@ -401,7 +413,7 @@ class VectorLoss(Component, family=True):
         """
 
     @python_only
-    def best_shifts(self, shares):
+    def best_shifts(self, shares: Floats) -> Floats | None:
         """Predictions that are best where the rows have nothing but their targets, the numbers of K
         classes; None, as by default, for a class that does not know them.
 
@@ -416,7 +428,7 @@ class VectorLoss(Component, family=True):
         """
 
     @python_only
-    def curvature_root(self, predictions):
+    def curvature_root(self, predictions: Floats) -> Floats | None:
         """Vectors r with H + r r' diagonal in each row, for a class whose H is of this kind; None,
         as by default, for others.
 
@@ -430,7 +442,7 @@ class VectorLoss(Component, family=True):
         """
 
     @python_only
-    def n_predictions(self, targets) -> int:
+    def n_predictions(self, targets: Floats) -> int:
         """Return K, the number of predictions that targets ask for; by default n_targets.
 
         Parameters
@@ -444,11 +456,14 @@ class VectorLoss(Component, family=True):
         return int(np.shape(targets)[1])
 
     @python_only
-    def log_likelihood(self, predictions, targets, weights, dispersion):
+    def log_likelihood(
+        self, predictions: Floats, targets: Floats, weights: Floats, dispersion: Any
+    ) -> float:
         """As that of `Loss`."""
+        raise NotImplementedError
 
     @python_only
-    def probability(self, predictions):
+    def probability(self, predictions: Floats) -> Floats:
         """Probability of each class, for a loss that defines it.
 
         Parameters
@@ -460,15 +475,16 @@ class VectorLoss(Component, family=True):
         -------
         ndarray, (n_samples, K)
         """
+        raise NotImplementedError
 
     @python_only
-    def log_probability(self, predictions):
+    def log_probability(self, predictions: Floats) -> Floats:
         """Its logarithm, -inf where the probability is 0 in floats."""
         with np.errstate(divide="ignore"):
             return np.log(self.probability(predictions))
 
     @python_only
-    def of_all_classes(self, n_classes) -> VectorLoss:
+    def of_all_classes(self, n_classes: int) -> VectorLoss:
         """The loss itself, told how many classes there are: `n_predictions` is then asked about
         targets of all of them, of which a chunk may lack some.
         """

@@ -20,6 +20,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.differences import ROUNDING, STEP, one_sided, outside
+from fastgd.runtime.array_types import Labels
 from fastgd.runtime.in_words import in_words
 from fastgd.runtime.jit import kernel
 
@@ -87,7 +88,7 @@ class LossReport:
     __repr__ = __str__
 
 
-def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
+def check_loss(loss: Loss | VectorLoss, targets: Labels | None = None) -> LossReport:
     """Report whether a loss is what it says: its derivatives, its constants, and compiled against
     plain Python.
 

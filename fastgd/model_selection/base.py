@@ -24,7 +24,6 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import (
     as_offset,
@@ -46,6 +45,7 @@ from fastgd.model_selection.cross_validate import CheckedData, choose, score_pat
 from fastgd.model_selection.end_of_grid import end_of_grid
 from fastgd.model_selection.held_out import RowsElsewhere, predicting
 from fastgd.model_selection.progress import SearchProgress
+from fastgd.runtime.array_types import Labels, Matrix, Vector
 from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.component import shown
 from fastgd.runtime.threads import count_threads

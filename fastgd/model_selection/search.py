@@ -4,18 +4,19 @@ cross-validation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastgd.data.array_types import Matrix, Vector
 from fastgd.estimators import GDClassifier, GDRegressor
 from fastgd.estimators.unknown_parameters import explains_unknown_names
+from fastgd.fitting.stopping import Stop
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.model_selection.base import PathSearch
 from fastgd.penalties.base import Penalty
 from fastgd.rules.base import Rule
+from fastgd.runtime.array_types import Matrix, Vector
 from fastgd.runtime.public import public
 
 
@@ -154,7 +155,7 @@ class GDClassifierCV(PathSearch, GDClassifier):
         momentum: float = 0.9,
         multi_class: str = "auto",
         max_time: float | None = None,
-        stop: Any = None,
+        stop: Stop | Sequence[Stop] | None = None,
         memory: float | None = None,
     ) -> None:
         self.loss = loss
@@ -284,7 +285,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
         max_time: float | None = None,
-        stop: Any = None,
+        stop: Stop | Sequence[Stop] | None = None,
         memory: float | None = None,
     ) -> None:
         self.loss = loss

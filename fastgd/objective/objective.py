@@ -8,6 +8,7 @@ Solvers, certificates and SciPy's optimisers all take this object.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from fastgd.data.check_X import as_rows, refuse_tiny
 from fastgd.data.component_trial import try_components
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples, refuse_tiny_targets
-from fastgd.losses.base import find_loss
+from fastgd.losses.base import Loss, VectorLoss, find_loss
 from fastgd.objective.blocks import NARROW, count_nonzeros, cut, tile_length
 from fastgd.objective.gram import assemble, gram_sum
 from fastgd.objective.kernels import NO_ARRAY
@@ -35,8 +36,10 @@ from fastgd.objective.scalar import Curvatures
 from fastgd.objective.subset import on_block
 from fastgd.objective.survey import survey
 from fastgd.objective.vector import outputs_of
+from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.array_shapes import check_arrays, shaped
+from fastgd.runtime.array_types import Floats, Labels, Matrix, Vector
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
@@ -145,19 +148,19 @@ class Objective:
 
     def __init__(
         self,
-        loss,
-        X,
-        y=None,
+        loss: str | Loss | VectorLoss,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         *,
-        sample_weight=None,
-        offset=None,
-        penalty="l2",
-        alpha=0.0,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        n_jobs=None,
-        memory=None,
-    ):
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+        penalty: str | Penalty | None = "l2",
+        alpha: float = 0.0,
+        l1_ratio: float = 0.15,
+        fit_intercept: bool = True,
+        n_jobs: int | None = None,
+        memory: float | None = None,
+    ) -> None:
         check_parameters(
             {"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept, "n_jobs": n_jobs}
         )
@@ -253,7 +256,7 @@ class Objective:
         self.measured = {}  # what `measured_once` found
 
     @property
-    def passes(self):
+    def passes(self) -> float:
         """Passes over the rows so far."""
         return self.meter.passes
 
@@ -301,7 +304,7 @@ class Objective:
         """Compute `null_intercept` and `null_value`, once, which `gap_scale_at` counts from."""
         self.null_intercept, self.null_value = measured_once(self, self.outputs.null_model)
 
-    def set_alpha(self, alpha):
+    def set_alpha(self, alpha: float) -> None:
         """Change the strength of the penalty.
 
         Parameters
@@ -313,22 +316,22 @@ class Objective:
         self.term = self.penalty.term(self.alpha, self.n_predictions)
 
     @property
-    def elastic(self):
+    def elastic(self) -> bool:
         """Whether the penalty is `l1` |w|_1 + `l2` |w|^2 / 2."""
         return self.term.elastic
 
     @property
-    def l1(self):
+    def l1(self) -> float:
         """Strength of the L1 part of an elastic net."""
         return self.term.l1
 
     @property
-    def l2(self):
+    def l2(self) -> float:
         """Strength of its L2 part."""
         return self.term.l2
 
     @property
-    def smooth(self):
+    def smooth(self) -> bool:
         """Whether loss and penalty have continuous derivatives."""
         return self.loss.smooth and self.term.smooth
 
@@ -349,11 +352,11 @@ class Objective:
         return 0.0 if self.loss.self_concordance == 0.0 else self.loss.curvature_bound
 
     @property
-    def convex(self):
+    def convex(self) -> bool:
         """Whether loss and penalty are convex."""
         return self.loss.convex and self.term.convex
 
-    def start(self):
+    def start(self) -> Floats:
         """Zeros: where descent starts by default.
 
         Returns
@@ -362,7 +365,7 @@ class Objective:
         """
         return np.zeros(self.size)
 
-    def split(self, v):
+    def split(self, v: Vector) -> tuple[Floats, Any]:
         """Coefficients and intercept in a vector of unknowns.
 
         Parameters
@@ -387,7 +390,7 @@ class Objective:
         table = v.reshape(-1, self.n_predictions)
         return self.outputs.split(table[: self.n_features], table[self.n_features :])
 
-    def model(self, v):
+    def model(self, v: Vector) -> tuple[Floats, Any]:
         """As `split`, with the intercept that goes with the columns as they were given, far from
         0 or not.
 
@@ -403,7 +406,7 @@ class Objective:
         coef, intercept = self.split(v)
         return coef, self.rows.user_intercept(coef, intercept)
 
-    def value(self, v):
+    def value(self, v: Vector) -> float:
         """F at `v`: one pass.
 
         Parameters
@@ -416,7 +419,7 @@ class Objective:
         """
         return self.loss_and_gradient(v, alone=True)[0] + self.penalty_value(v)
 
-    def gradient(self, v):
+    def gradient(self, v: Vector) -> Floats:
         """Gradient of F at `v`: one pass.
 
         Parameters
@@ -435,7 +438,7 @@ class Objective:
         """
         return self.value_and_gradient(v)[1]
 
-    def value_and_gradient(self, v):
+    def value_and_gradient(self, v: Vector) -> tuple[float, Floats]:
         """F and its gradient at `v`: one pass.
 
         Parameters
@@ -460,7 +463,7 @@ class Objective:
             )
         return self.smooth_and_gradient(v)
 
-    def hessian_product(self, v, p):
+    def hessian_product(self, v: Vector, p: Vector) -> Floats:
         """Second derivative of F at `v` times `p`; of the smooth part where F is not smooth.  One
         pass.
 
@@ -480,7 +483,7 @@ class Objective:
         product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
         return product
 
-    def product_at(self, v):
+    def product_at(self, v: Vector) -> Callable[[Vector], Floats]:
         """`hessian_product` at `v` for many p: where one prediction is made, what rows need is
         kept, for half a pass.  Of a loss that is not convex it is what steps of Newton's method
         take, as `curvature_matrix`.
@@ -577,7 +580,7 @@ class Objective:
             return 0.0
         return self.term.rest_value(_vector(v)[: self._n_coef])
 
-    def penalty_value(self, v):
+    def penalty_value(self, v: Vector) -> float:
         """Alpha * sum of the penalty at `v`.
 
         Parameters
@@ -590,7 +593,7 @@ class Objective:
         """
         return self.term.value(_vector(v)[: self._n_coef])
 
-    def subgradient(self, v, gradient):
+    def subgradient(self, v: Floats, gradient: Floats) -> Floats:
         """The subgradient of least norm of F at `v`.
 
         Parameters
@@ -610,7 +613,7 @@ class Objective:
         found[:n] = self.term.subgradient(v[:n], gradient[:n])
         return found
 
-    def penalty_gradient(self, v):
+    def penalty_gradient(self, v: Vector) -> Floats:
         """Gradient of the smooth part of the penalty at `v`: what rules call the decay.
 
         Parameters

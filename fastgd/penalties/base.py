@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastgd.penalties.term import ElasticTerm, SeparableTerm
+from fastgd.runtime.array_types import Floats
 from fastgd.runtime.component import Component, python_only, required
 from fastgd.runtime.public import public
 
@@ -66,7 +67,7 @@ class Penalty(Component, family=True):
     joins: ClassVar[bool] = False
 
     @required
-    def value(self, coefficient, j):
+    def value(self, coefficient: float, j: int) -> float:
         """Penalty of coefficient j, not multiplied by alpha; at least 0.
 
         Parameters
@@ -78,9 +79,10 @@ class Penalty(Component, family=True):
         -------
         float
         """
+        raise NotImplementedError
 
     @required
-    def derivative(self, coefficient, j):
+    def derivative(self, coefficient: float, j: int) -> float:
         """Derivative of the value.
 
         Parameters
@@ -93,8 +95,9 @@ class Penalty(Component, family=True):
         float
             Where there is none, any subgradient.
         """
+        raise NotImplementedError
 
-    def prox(self, coefficient, j, rate):
+    def prox(self, coefficient: float, j: int, rate: float) -> float:
         """Return the u that minimises rate * value(u) + (u - coefficient)^2 / 2.
 
         The default halves the way from 0 to the coefficient 60 times, by the sign of the
@@ -120,7 +123,7 @@ class Penalty(Component, family=True):
         return far * coefficient if near > 0.0 else 0.0 * coefficient
 
     @python_only
-    def check_columns(self, n_features):
+    def check_columns(self, n_features: int) -> None:
         """Look at how many columns X has; by default any number will do.
 
         Parameters
@@ -134,7 +137,7 @@ class Penalty(Component, family=True):
         """
 
     @python_only
-    def largest_alpha(self, gradient, gain):
+    def largest_alpha(self, gradient: Floats, gain: float) -> float | None:
         """The largest alpha of interest: with an L1 part the least that keeps the penalised
         coefficients where the `limit` has them; else one with which F falls by no more than `gain`,
         as under an L2 penalty it does by at most |g|^2 / (2 alpha).
@@ -158,7 +161,7 @@ class Penalty(Component, family=True):
         return float(np.square(gradient).sum()) / (2.0 * gain * l2) if gain > 0.0 else 0.0
 
     @python_only
-    def limit(self, n_features):
+    def limit(self, n_features: int) -> tuple[Floats, Floats]:
         """Between which ends the coefficients of each feature are as alpha grows without end:
         those that are penalised are at 0, or the bound nearest to it.
 
@@ -174,12 +177,12 @@ class Penalty(Component, family=True):
         return -high, high
 
     @property
-    def selects(self):
+    def selects(self) -> bool:
         """Whether coefficients leave 0 one after the other as alpha falls."""
         return self.shares is not None and self.shares[0] > 0.0
 
     @python_only
-    def term(self, alpha, n_predictions=1):
+    def term(self, alpha: float, n_predictions: int = 1) -> Any:
         """Return the `Term` of this penalty with a strength, on the coefficients of all columns.
 
         Parameters

@@ -5,14 +5,18 @@ Their proximal step, which takes whole groups, is `GroupTerm.prox`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.group_term import GroupTerm, least_strength
+from fastgd.runtime.array_types import HasArray, Vector
 from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
+
+Groups: TypeAlias = Sequence[Sequence[int] | HasArray] | HasArray
 
 
 class Grouped(Penalty, abstract=True):
@@ -138,10 +142,10 @@ class GroupLasso(Grouped, abstract=True):
     [True, True, False, False]
     """
 
-    def __init__(self, groups, weights=None):
+    def __init__(self, groups: Groups, weights: Vector | None = None) -> None:
         self._read(groups, weights, 0.0)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"GroupLasso of {self.sizes.size} groups"
 
 
@@ -168,14 +172,16 @@ class SparseGroupLasso(Grouped, abstract=True):
     0.25 SparseGroupLasso of 2 groups, l1_ratio=0.25
     """
 
-    def __init__(self, groups, l1_ratio=0.5, weights=None):
+    def __init__(
+        self, groups: Groups, l1_ratio: float = 0.5, weights: Vector | None = None
+    ) -> None:
         self._read(groups, weights, l1_ratio)
 
     @python_only
     def constructor_arguments(self):
         return {**super().constructor_arguments(), "l1_ratio": self.l1_ratio}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"SparseGroupLasso of {self.sizes.size} groups, l1_ratio={self.l1_ratio:g}"
 
 

@@ -1,9 +1,10 @@
 """What an update rule is."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from fastgd.runtime.array_types import Floats
 from fastgd.runtime.component import Component, python_only, required, shown
 from fastgd.runtime.jit import kernel
 from fastgd.runtime.public import public
@@ -94,7 +95,7 @@ class Rule(Component, family=True):
     normalises: ClassVar[bool] = False
     accumulates: ClassVar[bool] = False
 
-    def begin(self, step):
+    def begin(self, step: int) -> float | tuple[float, ...]:
         """Number or numbers that all coefficients share in an update, for example a bias
         correction.
 
@@ -110,7 +111,9 @@ class Rule(Component, family=True):
         return 1.0
 
     @required
-    def step(self, state, j, gradient, decay, rate, scale):
+    def step(
+        self, state: Floats, j: Any, gradient: float, decay: float, rate: float, scale: Any
+    ) -> float:
         """What to subtract from a coefficient.
 
         Parameters
@@ -130,8 +133,9 @@ class Rule(Component, family=True):
         -------
         float
         """
+        raise NotImplementedError
 
-    def reach(self, state, j, rate, scale):
+    def reach(self, state: Floats, j: Any, rate: float, scale: Any) -> float:
         """How far a lasting gradient of 1 moves a coefficient per step: the rate that a proximal
         step has to use.
 
@@ -146,7 +150,7 @@ class Rule(Component, family=True):
         """
         return rate
 
-    def decay(self, state, j, coefficient, alpha, rate):
+    def decay(self, state: Floats, j: Any, coefficient: float, alpha: float, rate: float) -> float:
         """Derivative of an L2 penalty; a rule whose `coast` stops at zero tempers it where it would
         take the coefficient past that.
 
@@ -164,7 +168,9 @@ class Rule(Component, family=True):
         """
         return alpha * coefficient
 
-    def coast(self, state, j, coefficient, alpha, rate, count):
+    def coast(
+        self, state: Floats, j: Any, coefficient: float, alpha: float, rate: float, count: int
+    ) -> tuple[float, float]:
         """A coefficient after some steps without a loss gradient, and the sum of its values on the
         way.
 
@@ -195,7 +201,7 @@ class Rule(Component, family=True):
         return 1.0
 
     @python_only
-    def after(self, updates):
+    def after(self, updates: int) -> "Rule":
         """Return the rule that takes the place of this one in a run whose steps are to die out; by
         default this one.
 

@@ -82,3 +82,10 @@ def test_other_things_are_refused():
         CoefficientDisplay.from_estimator(Ridge().fit(X, Y))
     with pytest.raises(ValueError, match="summary must be what summary"):
         CoefficientDisplay.from_summary(GDRegressor())
+
+
+def test_an_interval_has_two_ends():
+    with pytest.raises(ValueError, match="low and high go together"):
+        CoefficientDisplay(["a"], [1.0], low=[0.5])
+    display = CoefficientDisplay(["a"], [1.0], low=[0.5], high=[2.0]).plot(Figure().subplots())
+    assert display.container_.has_xerr

@@ -95,3 +95,9 @@ def test_weights_are_repeats(ax):
 def test_other_estimators_are_refused(ax):
     with pytest.raises(ValueError, match="must be GDClassifier, GDRegressor"):
         PathDisplay.from_estimator(Ridge(), X, Y, ax=ax)
+
+
+def test_standardised_coefficients_take_the_sizes_of_columns():
+    display = PathDisplay(np.array([1.0, 0.1]), np.ones((2, 1, 1)), names=["a"])
+    with pytest.raises(ValueError, match="give them as scale"):
+        display.plot(Figure().subplots(), standardised=True)

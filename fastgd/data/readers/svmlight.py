@@ -43,7 +43,7 @@ class SvmlightColumns(NamedTuple):
 
 
 def from_svmlight(
-    paths: str | os.PathLike | Sequence[str | os.PathLike],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     n_features: int | None = None,
     zero_based: bool | Literal["auto"] = "auto",
 ) -> BlockSource:

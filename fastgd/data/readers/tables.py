@@ -25,7 +25,7 @@ MAX_BYTES = 12 * (np.iinfo(np.int32).max - 1)
 
 
 def from_parquet(
-    paths: str | os.PathLike | Sequence[str | os.PathLike],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     target: str | None = None,
     weight: str | None = None,
     offset: str | None = None,
