@@ -6,6 +6,8 @@ steps of gradient descent around them (start, gradient, update, stop), and the s
 need no number.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections import deque
 from collections.abc import Callable

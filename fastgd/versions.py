@@ -1,5 +1,7 @@
 """What a report of a problem should tell: versions, threads, and where compiled code is kept."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import platform
 import sys

@@ -1,5 +1,7 @@
 """Compiling ahead: fills the cache folder, for images and services."""
 
+from __future__ import annotations
+
 import time
 import warnings
 from collections.abc import Sequence

@@ -47,6 +47,25 @@ def test_other_commands_are_refused(capsys):
     assert "warmup" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["warmup", "cache", "versions"])
+def test_each_command_explains_itself(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"python -m fastgd {command}" in told
+    assert len(told.split()) > 20
+    assert ("--clear" in told) == (command == "cache")
+
+
+def test_without_a_command_all_are_listed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert all(f"  {command} " in told for command in ("warmup", "cache", "versions"))
+
+
 def test_the_name_of_before_is_still_a_command_and_a_function():
     code = (
         "import fastgd.warmup, fastgd\n"

@@ -1,5 +1,7 @@
 """A fit to rows on a cluster: the survey, and then the ordinary fit, whose passes are rounds."""
 
+from __future__ import annotations
+
 import copy
 import functools
 import logging

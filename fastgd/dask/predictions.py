@@ -1,5 +1,7 @@
 """Predictions for dask arrays and frames: lazy, a block at a time, on whichever worker."""
 
+from __future__ import annotations
+
 import copy
 from typing import Any
 

@@ -2,6 +2,8 @@
 read them.
 """
 
+from __future__ import annotations
+
 import bisect
 import operator
 import sys
@@ -127,7 +129,7 @@ class BlockSource:
         """
         return f"row {row} of block {number}"
 
-    def encoded_as(self, encoding: Any) -> "BlockSource":
+    def encoded_as(self, encoding: Any) -> BlockSource:
         """The same source with columns as another source, of a fitted model, has them; by default
         itself.
 

@@ -1,5 +1,7 @@
 """`CoefficientDisplay`: the coefficients of a fitted model, with intervals where there are some."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Self
 

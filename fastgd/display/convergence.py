@@ -1,5 +1,7 @@
 """`ConvergenceDisplay`: how fits got where they are, drawn from `history_`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 

@@ -1,5 +1,7 @@
 """`PathDisplay`: coefficients along a regularisation path."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Self
 

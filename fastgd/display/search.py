@@ -1,5 +1,7 @@
 """`SearchDisplay`: the validation curve of a search along regularisation paths."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Self
 

@@ -1,5 +1,7 @@
 """Stopping: why a fit ends, and the rules for it.  Plain Python, applied once per check."""
 
+from __future__ import annotations
+
 import enum
 from collections.abc import Callable
 from typing import Any, TypeAlias

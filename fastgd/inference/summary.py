@@ -1,5 +1,7 @@
 """The table of a fitted model: coefficients with standard errors, and how well it fits."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
@@ -169,7 +171,7 @@ class Summary:
             columns = {"output": self.outputs, **columns}
         return pd.DataFrame(columns, index=self.names)
 
-    def relative_to(self, output: Any) -> "Summary":
+    def relative_to(self, output: Any) -> Summary:
         """The table of the differences to one of several classes: what a model with this class as
         the reference says.
 

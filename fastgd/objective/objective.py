@@ -7,6 +7,8 @@ many passes it took.
 Solvers, certificates and SciPy's optimisers all take this object.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -134,6 +136,13 @@ class Objective:
     ------
     ValueError
         For data, targets, weights or parameters outside what is stated above.
+
+    Notes
+    -----
+    What optimisers ask for: `start`; `value`, `gradient`, `value_and_gradient`, `hessian_product`
+    (a pass each), `product_at`; `proximal` where the penalty has a kink; `split` or `model` for
+    coefficients and intercept.  The other methods serve the solvers of this package, and may change
+    with them.
 
     Examples
     --------

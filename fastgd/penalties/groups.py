@@ -132,6 +132,14 @@ class GroupLasso(Grouped, abstract=True):
     weights : array-like, (n_groups,), optional
         None: the root of how many features a group has.
 
+    Attributes
+    ----------
+    features : ndarray of int, (n_features,)
+        The features, those of a group one after the other.
+    sizes : ndarray of int, (n_groups,)
+        How many a group has.
+    weights : ndarray, (n_groups,)
+
     Examples
     --------
     >>> import numpy as np
@@ -164,6 +172,14 @@ class SparseGroupLasso(Grouped, abstract=True):
         Share of the L1 part, from 0 (as `GroupLasso`) to 1 (as `L1`).
     weights : array-like, (n_groups,), optional
         None: the root of how many features a group has.
+
+    Attributes
+    ----------
+    features : ndarray of int, (n_features,)
+        The features, those of a group one after the other.
+    sizes : ndarray of int, (n_groups,)
+        How many a group has.
+    weights : ndarray, (n_groups,)
 
     Examples
     --------

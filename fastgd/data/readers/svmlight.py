@@ -1,5 +1,7 @@
 """svmlight files (libsvm's format, too) as sources of blocks."""
 
+from __future__ import annotations
+
 import itertools
 import os
 import re
@@ -164,7 +166,7 @@ class SvmlightSource(BlockSource):
         if self._marks is not None and self._marks != marks_of(self.paths):
             self.encoding = None
 
-    def encoded_as(self, encoding: Any) -> "SvmlightSource":
+    def encoded_as(self, encoding: Any) -> SvmlightSource:
         """The same files with the columns of a model; `zero_based` stays where it was given.
 
         Raises

@@ -1,5 +1,7 @@
 """Parquet and CSV files as sources of blocks."""
 
+from __future__ import annotations
+
 import copy
 import os
 from collections import Counter
@@ -188,7 +190,7 @@ class TableSource(BlockSource):
             self._marks, self.encoding = marks, None
             self.feature_names = None
 
-    def encoded_as(self, encoding: Any) -> "TableSource":
+    def encoded_as(self, encoding: Any) -> TableSource:
         """The same files with the columns of a model.
 
         Raises
