@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgd.data.declared_trial import try_curvature_bound, try_separable
 from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape, try_shortcuts
-from fastgd.losses.base import VectorLoss, count_predictions
+from fastgd.losses.base import VectorLoss, count_predictions, has_mean, has_probabilities
 from fastgd.losses.each_target import of_one_target
 from fastgd.losses.in_python import refuses_number
 from fastgd.runtime.fingerprint import is_ours
@@ -47,9 +47,9 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     ValueError
         For a number of predictions that does not fit, an index out of range, a result that is not a
         real number, a derivative that is not that of the values, a loss that is not convex and
-        does not say so, a `self_concordance`, `curvature_bound` or `separable` that does not hold,
-        a penalty below 0, or whatever else a method raises; it names class and method. Overflow and
-        the like are let pass.
+        does not say so, a `self_concordance`, `curvature_bound`, `squared` or `separable` that does
+        not hold, a mean or a probability of another shape, a penalty below 0, or whatever else a
+        method raises; it names class and method. Overflow and the like are let pass.
 
     Examples
     --------
@@ -74,6 +74,8 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
             _try_derivatives(try_loss, loss, _extremes(targets), 1)
             _try_derivatives(try_shape, loss, _extremes(targets), 1)
             _try_derivatives(try_curvature_bound, loss, _extremes(targets), 1)
+        if not is_ours(type(loss)):
+            _try_scales(loss, n_predictions if isinstance(loss, VectorLoss) else None)
         if not is_ours(type(penalty)):
             _try_penalty(penalty, n_features)
             _try_derivatives(try_penalty, penalty, {0, n_features - 1}, loss.infimum > -np.inf)
@@ -115,11 +117,61 @@ def _extremes(targets):
 def _try_loss(loss, targets):
     for target in _extremes(targets):
         predictions = np.array([0.0, 1.0, target])
+        found = {}
         for name in ("value", "derivative", "curvature"):
-            results = [
+            found[name] = results = [
                 _call(loss, name, "prediction {}, target {}", one, target) for one in predictions
             ]
             _refuse_nan(loss, name, results, f"target {target}")
+        _refuse_missing_derivative(loss, target, found["value"][-1], found["derivative"][-1])
+        for at, value in zip(predictions, found["value"], strict=True):
+            _refuse_not_squared(loss, at, target, value)
+
+
+def _refuse_missing_derivative(loss, target, value, derivative):
+    """Of abs(prediction - target) it is 0 / 0 by a formula at the target: there the best model of
+    one row is.
+    """
+    known = value is not None and np.isfinite(value)
+    if known and (derivative is None or np.isnan(derivative)):
+        raise ValueError(
+            f"{type(loss).__name__}.derivative is NaN at prediction {target:g}, target "
+            f"{target:g}, where the value is {value:g}; return a number there, where the value has "
+            "a kink any between both slopes, such as 0.0"
+        )
+
+
+def _refuse_not_squared(loss, prediction, target, value):
+    promised = 0.5 * (prediction - target) ** 2
+    if loss.squared and value is not None and not np.isclose(value, promised, 1e-6, 1e-6):
+        raise ValueError(
+            f"{type(loss).__name__}.value is {value:.6g} at prediction {prediction:g}, target "
+            f"{target:g}, where squared = True promises (prediction - target)**2 / 2 = "
+            f"{promised:.6g}: leave squared out of the class"
+        )
+
+
+def _try_scales(loss, n_predictions):
+    """Methods that predictions go through when the fit is over."""
+    shape = (2,) if n_predictions is None else (2, n_predictions)
+    defined = {"mean": has_mean(loss), "probability": has_probabilities(loss)}
+    for name in [one for one, own in defined.items() if own]:
+        found, failed = _run(
+            loss, name, f"an array of shape {shape}", np.zeros(shape), arithmetic=True
+        )
+        if failed:
+            continue
+        if np.shape(found) != shape or np.asarray(found).dtype.kind not in "biuf":
+            given = f"one of shape {np.shape(found)}" if np.ndim(found) else repr(found)
+            raise ValueError(
+                f"{type(loss).__name__}.{name} must return an array of the shape of predictions, "
+                f"got {given} for {shape}; write it with NumPy's functions of arrays"
+            )
+        if name == "probability" and not ((found >= 0.0) & (found <= 1.0)).all():
+            raise ValueError(
+                f"{type(loss).__name__}.probability must lie between 0 and 1, got "
+                f"{np.ravel(found)[0]:g} for a prediction of 0"
+            )
 
 
 def _try_vector_loss(loss, targets, n_predictions):
@@ -178,9 +230,10 @@ def _call(component, name, where, *arguments):
     if failed:
         return None
     if np.ndim(result) or np.asarray(result).dtype.kind not in "biuf":
+        missing = "; is a `return` missing?" if result is None else ""
         raise ValueError(
             f"{type(component).__name__}.{name} must return a number, got {result!r} for "
-            f"{where.format(*arguments)}"
+            f"{where.format(*arguments)}{missing}"
         )
     return result
 

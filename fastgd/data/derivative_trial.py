@@ -5,12 +5,12 @@ differences in plain Python find what is wrong by more than a thousandth; `check
 of a loss, and more closely.
 """
 
-import inspect
 from itertools import pairwise
 
 import numpy as np
 
 from fastgd.losses.base import Loss, VectorLoss
+from fastgd.losses.declared import argument_order
 from fastgd.losses.differences import one_sided, outside
 from fastgd.losses.in_python import in_python
 from fastgd.runtime.in_words import in_words
@@ -35,8 +35,6 @@ MAX_LINES = 8
 # Methods with the first and the second derivative, of a `Loss` and of a `VectorLoss`.
 FIRST = ("derivative", "derivatives")
 SECOND = ("curvature", "curvature_product")
-# What targets are called.
-TARGETS = ("target", "y_true", "true", "label", "observed")
 COEFFICIENTS = (0.37, -1.7)
 RATES = (0.125, 1.5)
 
@@ -48,7 +46,9 @@ def try_loss(loss, targets, n_predictions):
         for base, direction, t in _lines(loss, target, n_predictions):
             worst = max(worst, *_excesses(loss, target, base, direction, t), (0.0, ""))
     if worst[0] > 0.0:
-        raise ValueError(f"{worst[1]}{_order(loss)}; `print(check_loss({loss!r}))` shows more")
+        raise ValueError(
+            f"{worst[1]}{argument_order(loss)}; `print(check_loss({loss!r}))` shows more"
+        )
 
 
 def try_shape(loss, targets, n_predictions):
@@ -186,16 +186,6 @@ def _shortcuts(loss, at, target):
     summed = loss.summed_curvature(at[None], np.atleast_2d(target), np.ones(1))
     if summed is not None:
         yield "summed_curvature", summed[lines], "curvature_product", curvature
-
-
-def _order(loss):
-    """What is said of a derivative whose first parameter is called as targets are, as in
-    scikit-learn's metrics.
-    """
-    first, second = list(inspect.signature(loss.value).parameters)
-    if first.lower() not in TARGETS:
-        return ""
-    return f"; the prediction comes first, here it is called {first}, and the target {second}"
 
 
 def try_penalty(penalty, columns, bounded=True):

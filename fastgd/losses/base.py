@@ -82,7 +82,7 @@ class Loss(Component, family=True):
     (True, 1.0, 0.0)
     """
 
-    facts = ("curvature_bound", "self_concordance", "infimum", "squared")
+    _facts = ("curvature_bound", "self_concordance", "infimum", "squared")
     smooth: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     curvature_bound: ClassVar[float] = np.inf

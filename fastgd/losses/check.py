@@ -7,18 +7,21 @@ every property is one of an ordinary function of t, so both families share all c
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from fastgd.losses.base import Loss, VectorLoss
+from fastgd.losses.check_scales import mean_note, scale_checks
+from fastgd.losses.declared import argument_order
 from fastgd.losses.differences import ROUNDING, STEP, one_sided, outside
 from fastgd.runtime.array_types import Labels
 from fastgd.runtime.in_words import in_words
@@ -33,6 +36,17 @@ NO_INFIMUM = (
 )
 
 _text = functools.partial(in_words, digits=9)
+
+# What to write where a method gives infinity or NaN near the targets, and where NaN far away.
+_FAR = "infinity is right there, NaN is not: write it without inf - inf, 0 * inf or inf / inf"
+_NEAR = "write it so that nothing divides by 0 or overflows there"
+_AT_KINK = f"{_NEAR}; where value has a kink any number between both slopes will do, such as 0.0"
+_INSTEAD = {
+    **dict.fromkeys(("value", "curvature", "curvature_product"), (_NEAR, _FAR)),
+    **dict.fromkeys(("derivative", "derivatives"), (_AT_KINK, _FAR)),
+}
+_FAMILIES = Loss, VectorLoss
+_BY_DEFAULT = "it is taken by differences of the derivative; define {method} in the class"
 
 Faults = Iterator[tuple[float, str]]  # how bad, and the text
 
@@ -59,7 +73,8 @@ class LossReport:
     findings : tuple of Finding
         What is wrong: the worst example of each kind, with the number of others.
     notes : tuple of str
-        What is not wrong but worth knowing: an infimum that is not declared.
+        What is not wrong but worth knowing: an infimum that is not declared, a mean that is not
+        the target for which the value is least.
     """
 
     loss: str
@@ -95,7 +110,8 @@ def check_loss(loss: Loss | VectorLoss, targets: Labels | None = None) -> LossRe
     Checked are: finite numbers for predictions near the targets, and no NaN far away; `derivative`
     against one-sided differences of `value` (between them at a kink); `curvature` against those
     of `derivative`; `smooth`, `convex`, `infimum` where one is declared, `curvature_bound` and
-    `self_concordance` on a grid; the compiled methods against the same in Python.
+    `self_concordance` on a grid; `squared`, `mean`, `probability` and `log_likelihood` where the
+    class has them; the compiled methods against the same in Python.
 
     Parameters
     ----------
@@ -143,18 +159,29 @@ def check_loss(loss: Loss | VectorLoss, targets: Labels | None = None) -> LossRe
             findings += _found("finite", functools.partial(_not_finite, method=method), lines)
         for check, faults in _CHECKS.items():
             findings += _found(check, faults, lines)
+        if getattr(loss, "squared", False):
+            checks.append("squared")
+            findings += _found("squared", _not_squared, lines)
+        for check, faults in scale_checks(loss).items():
+            checks.append(check)
+            findings += _found(check, functools.partial(_of_target, faults), lines)
         if declared:
             checks.append("infimum")
             findings += _found("infimum", lambda line: _above_infimum(loss, lines), lines[:1])
         if not numba.config.DISABLE_JIT:
             checks.append("compiled")
             findings += _found("compiled", lambda line: _compiled(lines), lines[:1])
+        notes = () if declared else (NO_INFIMUM,)
+        with contextlib.suppress(Exception):  # which a check has told
+            notes += mean_note(loss)
     told: dict[str, Finding] = {}
     for finding in findings:
         told.setdefault(finding.text, finding)  # what a method raises, each check that calls it
-    return LossReport(
-        repr(loss), tuple(checks), tuple(told.values()), () if declared else (NO_INFIMUM,)
-    )
+    return LossReport(repr(loss), tuple(checks), tuple(told.values()), notes)
+
+
+def _of_target(faults: Callable[[Any, Any], Faults], line: _Line) -> Faults:
+    return faults(line.loss, line.target)
 
 
 def _found(check: str, faults: Callable[[_Line], Faults], lines: list[_Line]) -> list[Finding]:
@@ -167,6 +194,8 @@ def _found(check: str, faults: Callable[[_Line], Faults], lines: list[_Line]) ->
 
 def _raised(error: Exception) -> str:
     """An error in a few words, and the line of a method where it was raised."""
+    if isinstance(error, NotANumberError):
+        return str(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = "" if last.filename == __file__ else f" ({last.name}, line {last.lineno})"
     return f"raises {type(error).__name__}: {error}{where}"
@@ -212,6 +241,10 @@ def _as_targets(loss, targets) -> np.ndarray:
     return targets
 
 
+class NotANumberError(TypeError):
+    """What a method gave where a number is wanted, in words."""
+
+
 class _Line:
     """A loss for one target along base + t * direction, at the places `grid` (kept sorted)."""
 
@@ -232,21 +265,33 @@ class _Line:
         return self.base + np.float64(t) * self.direction
 
     def value(self, t):
-        return float(self.loss.value(self.predictions(t), self.target))
+        return self._number("value", t)
 
     def derivatives(self, t):
         if not self.vector:
-            return np.array([self.loss.derivative(self.predictions(t), self.target)], dtype=float)
-        out = np.full(self.base.size, np.nan)
-        self.loss.derivatives(self.predictions(t), self.target, out)
-        return out
+            return np.array([self._number("derivative", t)])
+        return self._written("derivatives", t)
 
     def products(self, t):
         """Return the second derivative times the direction."""
         if not self.vector:
-            return np.array([self.loss.curvature(self.predictions(t), self.target)], dtype=float)
+            return np.array([self._number("curvature", t)])
+        return self._written("curvature_product", t, self.direction)
+
+    def _number(self, name, t):
+        found = getattr(self.loss, name)(self.predictions(t), self.target)
+        if np.ndim(found) or np.asarray(found).dtype.kind not in "biuf":
+            where = "; is a `return` missing?" if found is None else f" {self.where(t)}"
+            raise NotANumberError(f"{name} must return a number, got {found!r}{where}")
+        return float(found)
+
+    def _written(self, name, t, *arguments):
         out = np.full(self.base.size, np.nan)
-        self.loss.curvature_product(self.predictions(t), self.target, self.direction, out)
+        found = getattr(self.loss, name)(self.predictions(t), self.target, *arguments, out)
+        if found is not None:
+            raise NotANumberError(
+                f"{name} must write to out, `out[k] = ...`, and return nothing, got {_text(found)}"
+            )
         return out
 
     def derivative(self, t):
@@ -322,12 +367,20 @@ def _jump(function, before, after, low, high):
 
 def _not_finite(line: _Line, method: str) -> Faults:
     result = line.methods[method]
+    near, far = _INSTEAD[method]
+    if _by_default(line.loss, method):
+        near = far = _BY_DEFAULT.format(method=method)
     for t in line.grid:
         if not np.all(np.isfinite(result(t))):
-            yield 1.0, f"{method} is {_text(result(t))} {line.where(t)}"
+            yield 1.0, f"{method} is {_text(result(t))} {line.where(t)}; {near}"
     for t in EXTREME_PREDICTIONS:  # infinity is right where a loss overflows
         if np.any(np.isnan(result(t))):
-            yield 0.0, f"{method} is nan {line.where(t)}"
+            yield 0.0, f"{method} is nan {line.where(t)}; {far}"
+
+
+def _by_default(loss, method):
+    """Whether a second derivative is taken by differences."""
+    return any(getattr(type(loss), method, None) is vars(base).get(method) for base in _FAMILIES)
 
 
 def _wrong_derivative(line: _Line) -> Faults:
@@ -343,8 +396,24 @@ def _wrong_derivative(line: _Line) -> Faults:
             )
             yield (
                 excess,
-                f"{_text(found)}{line.along} {line.where(t)}; differences of value give {between}",
+                f"{_text(found)}{line.along} {line.where(t)}; differences of value give {between}"
+                f"{_in_proportion(line)}{argument_order(line.loss)}",
             )
+
+
+def _in_proportion(line: _Line) -> str:
+    """What all derivatives of a line are wrong by, where that is one factor."""
+    pairs = [(line.derivative(t), one_sided(line.value, t)) for t in line.grid]
+    ratios = [
+        found / left
+        for found, (left, right, rounding) in pairs
+        if abs(left) > 1e3 * rounding and np.isclose(left, right, 1e-4)
+    ]
+    if len(ratios) < 3 or not np.allclose(ratios, ratios[0], 1e-3) or np.isclose(ratios[0], 1.0):
+        return ""
+    if np.isclose(ratios[0], -1.0, 1e-3):
+        return ", the same with the other sign"
+    return f", and so everywhere: it is {ratios[0]:.3g} times what it should be"
 
 
 def _wrong_curvature(line: _Line) -> Faults:
@@ -356,7 +425,8 @@ def _wrong_curvature(line: _Line) -> Faults:
         excess = np.max(outside(found, left, right, rounding))
         if excess > 0.0:
             differences = f"differences of the derivative give {_text(left)}"
-            yield excess, f"{_text(found)}{line.along} {line.where(t)}; {differences}"
+            instead = "leave it out of the class to have these taken"
+            yield excess, f"{_text(found)}{line.along} {line.where(t)}; {differences}; {instead}"
 
 
 def _not_smooth(line: _Line) -> Faults:
@@ -384,7 +454,8 @@ def _above_curvature_bound(line: _Line) -> Faults:
         reached = (
             f"the curvature reaches {_text(found[worst])} {line.where(line.places[worst + 1])}"
         )
-        yield found[worst], f"{reached}; curvature_bound is {bound:g}"
+        instead = "declare no less than the largest, or leave it out where that is not known"
+        yield found[worst], f"{reached}; curvature_bound is {bound:g}: {instead}"
 
 
 def _not_self_concordant(line: _Line) -> Faults:
@@ -405,7 +476,19 @@ def _not_self_concordant(line: _Line) -> Faults:
             )
             yield (
                 abs(high - low),
-                f"{change}; self_concordance {constant:g} allows a factor {allowed:.3g}",
+                f"{change}; self_concordance {constant:g} allows a factor {allowed:.3g}: declare "
+                "more, or leave it out where it is not known",
+            )
+
+
+def _not_squared(line: _Line) -> Faults:
+    for t in line.grid if line.loss.squared else []:
+        found, promised = line.value(t), 0.5 * float(line.predictions(t) - line.target) ** 2
+        if not np.isclose(found, promised, 1e-9, 1e-9):
+            yield (
+                abs(found - promised),
+                f"the value is {_text(found)} {line.where(t)}; squared = True promises "
+                f"(prediction - target)**2 / 2 = {_text(promised)}: leave it out",
             )
 
 
@@ -429,12 +512,14 @@ def _above_infimum(loss, lines: list[_Line]) -> Faults:
         if found < loss.infimum - 1e-9:
             yield (
                 loss.infimum - found,
-                f"the value is {_text(found)} {place}; infimum is {loss.infimum:g}",
+                f"the value is {_text(found)} {place}; infimum is {loss.infimum:g}: declare "
+                "a lower one, or leave it out where there is none",
             )
         elif found > loss.infimum + 1e-5:
             yield (
                 0.0,
-                f"no value below {_text(found)} was seen ({place}); infimum is {loss.infimum:g}",
+                f"no value below {_text(found)} was seen ({place}); infimum is {loss.infimum:g}: "
+                "declare what the value comes near to for each target",
             )
 
 
@@ -490,7 +575,7 @@ def _compiled(lines: list[_Line]) -> Faults:
         for name, compiled, python in zip(line.methods, found, expected, strict=True):
             # a curvature by differences magnifies one unit in the last place by 1 / STEP
             tolerance = 1e-7 if name.startswith("curvature") else 1e-9
-            wrong = ~np.isclose(compiled, python, rtol=tolerance, atol=tolerance)
+            wrong = ~np.isclose(compiled, python, tolerance, tolerance, equal_nan=True)
             for i in np.unique(np.nonzero(wrong)[0]):
                 numbers = f"{_text(compiled[i])}, in Python {_text(python[i])}"
                 yield 0.0, f"{name} compiled is {numbers} {line.where(line.places[i])}"

@@ -28,7 +28,7 @@ class LogLoss(Loss):
     (0.693, -0.5)
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
+    _also_called: ClassVar[tuple[str, ...]] = (
         "log",
         "logistic",
         "logloss",
@@ -85,7 +85,7 @@ class Hinge(Loss):
     0.75
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
+    _also_called: ClassVar[tuple[str, ...]] = (
         "svm",
         "linear_svm",
         "svc",
@@ -116,7 +116,7 @@ class SquaredHinge(Loss):
     0.25
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
+    _also_called: ClassVar[tuple[str, ...]] = (
         "l2_svm",
         "hinge_squared",
     )

@@ -3,6 +3,7 @@ that nothing can be done with.
 """
 
 import dataclasses
+import inspect
 import numbers
 
 import numpy as np
@@ -60,3 +61,15 @@ ALLOWED = {
     ),
     **dict.fromkeys(("smooth", "convex", "classification"), TRUTH),
 }
+# What targets are called.
+TARGETS = ("target", "y_true", "true", "label", "observed")
+
+
+def argument_order(loss):
+    """What is said of a derivative that is wrong and whose first parameter is called as targets
+    are, as in scikit-learn's metrics.
+    """
+    first, second = list(inspect.signature(loss.value).parameters)
+    if first.lower() not in TARGETS:
+        return ""
+    return f"; the prediction comes first, here it is called {first}, and the target {second}"

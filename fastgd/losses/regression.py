@@ -26,7 +26,7 @@ class SquaredError(Loss):
     (2.0, 2.0)
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
+    _also_called: ClassVar[tuple[str, ...]] = (
         "mse",
         "squared",
         "squared_loss",
@@ -35,7 +35,7 @@ class SquaredError(Loss):
         "ls",
         "l2",
     )
-    differs_from: ClassVar[dict[str, str]] = {
+    _differs_from: ClassVar[dict[str, str]] = {
         "mse": " It is half the squared difference: give half the alpha that stands beside that."
     }
     infimum: ClassVar[float] = 0.0
@@ -125,7 +125,7 @@ class EpsilonInsensitive(Loss):
     (0.0, 2.5, 1.0)
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
+    _also_called: ClassVar[tuple[str, ...]] = (
         "svr",
         "linear_svr",
     )
@@ -208,8 +208,8 @@ class Quantile(Loss):
     (3.0, 1.0, 0.25)
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (*ABSOLUTE_ERROR, "pinball", "median")
-    differs_from: ClassVar[dict[str, str]] = dict.fromkeys(
+    _also_called: ClassVar[tuple[str, ...]] = (*ABSOLUTE_ERROR, "pinball", "median")
+    _differs_from: ClassVar[dict[str, str]] = dict.fromkeys(
         ABSOLUTE_ERROR,
         " With quantile=0.5 it is half the absolute error: give half the alpha that stands beside "
         "that.",

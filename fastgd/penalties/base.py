@@ -55,11 +55,11 @@ class Penalty(Component, family=True):
     -1.0
     """
 
-    of_estimators: ClassVar[dict[str, str]] = dict.fromkeys(
+    _of_estimators: ClassVar[dict[str, str]] = dict.fromkeys(
         ("alpha", "C", "lam", "lambda_", "strength", "weight"),
         "the strength is the estimator's alpha",
     )
-    facts = ("smooth", "shares")
+    _facts = ("smooth", "shares")
     smooth: ClassVar[bool] = False
     convex: ClassVar[bool] = True
     shares: ClassVar[tuple[float, float] | None] = None

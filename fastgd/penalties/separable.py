@@ -24,7 +24,7 @@ class L2(Penalty):
     2.0
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
+    _also_called: ClassVar[tuple[str, ...]] = (
         "ridge",
         "tikhonov",
         "weight_decay",
@@ -52,7 +52,7 @@ class L1(Penalty):
     2.5 0.0
     """
 
-    also_called: ClassVar[tuple[str, ...]] = ("lasso",)
+    _also_called: ClassVar[tuple[str, ...]] = ("lasso",)
     shares: ClassVar[tuple[float, float] | None] = (1.0, 0.0)
 
     def value(self, coefficient, j):
@@ -83,7 +83,7 @@ class ElasticNet(Penalty):
     1.0
     """
 
-    also_called: ClassVar[tuple[str, ...]] = (
+    _also_called: ClassVar[tuple[str, ...]] = (
         "elastic_net",
         "elastic",
         "enet",

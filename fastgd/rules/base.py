@@ -1,5 +1,7 @@
 """What an update rule is."""
 
+from __future__ import annotations
+
 from typing import Any, ClassVar
 
 import numpy as np
@@ -85,7 +87,7 @@ class Rule(Component, family=True):
     (2, True)
     """
 
-    of_estimators: ClassVar[dict[str, str]] = dict.fromkeys(
+    _of_estimators: ClassVar[dict[str, str]] = dict.fromkeys(
         ("lr", "learning_rate", "rate", "eta0", "step_size", "alpha"),
         "the rate is the estimator's: learning_rate='constant', eta0={value!r}",
     )
@@ -201,7 +203,7 @@ class Rule(Component, family=True):
         return 1.0
 
     @python_only
-    def after(self, updates: int) -> "Rule":
+    def after(self, updates: int) -> Rule:
         """Return the rule that takes the place of this one in a run whose steps are to die out; by
         default this one.
 

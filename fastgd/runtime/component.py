@@ -92,13 +92,13 @@ class Component:
     """
 
     name: ClassVar[str]
-    also_called: ClassVar[tuple[str, ...]] = ()  # elsewhere, for messages about unknown names
+    _also_called: ClassVar[tuple[str, ...]] = ()  # elsewhere, for messages about unknown names
     # In what this differs from what has one of these names elsewhere, and what to do about it.
-    differs_from: ClassVar[dict[str, str]] = {}
+    _differs_from: ClassVar[dict[str, str]] = {}
     # What others give to such an object and estimators take here, and what to write.
-    of_estimators: ClassVar[dict[str, str]] = {}
+    _of_estimators: ClassVar[dict[str, str]] = {}
     # What a family's members declare of their formulas, and proofs rest on.
-    facts: ClassVar[tuple[str, ...]] = ()
+    _facts: ClassVar[tuple[str, ...]] = ()
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     _family: ClassVar[type[Component]]
     _members: ClassVar[dict[str, type[Component]]]
@@ -133,6 +133,7 @@ class Component:
             _check_methods(cls)  # type: ignore[arg-type]
         if not is_ours(cls):
             _refuse_without_type(cls)
+            _refuse_mutable_default(cls)
             _refuse_storing_init(cls)
             _forget_facts(cls)
         if "__post_init__" in vars(cls):
@@ -210,9 +211,11 @@ class Component:
         known = {
             one: member for one, member in cls._members.items() if among is None or among(member)
         }
-        near = [one for one, member in known.items() if plain in member.also_called]
+        near = [one for one, member in known.items() if plain in member._also_called]
         near = near[:1] or difflib.get_close_matches(plain, known, n=1)
-        close = [f"; did you mean {one!r}?{known[one].differs_from.get(plain, '')}" for one in near]
+        close = [
+            f"; did you mean {one!r}?{known[one]._differs_from.get(plain, '')}" for one in near
+        ]
         kind = snake_case(cls._family.__name__).replace("_", " ")
         raise ValueError(
             f"unknown {kind} {name!r}{(*close, '.')[0]} Known: {', '.join(sorted(known))}"
@@ -265,9 +268,29 @@ def _refuse_without_type(cls: type[Component]) -> None:
         if isinstance(value, bool | int | float | np.ndarray):
             kind = "np.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
             text = f"{kind} = " + ("..." if isinstance(value, np.ndarray) else repr(value))
+            known = [one for one in dir(cls) if not one.startswith("_") and one != name]
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            meant = f"; or is {near[0]} meant?" if near else ""
             raise TypeError(
                 f"{cls.__name__}.{name} has no type: write `{name}: {text}` for a parameter of "
-                f"{cls.__name__}, `{name}: ClassVar[{kind}] = ...` for a constant"
+                f"{cls.__name__}, `{name}: ClassVar[{kind}] = ...` for a constant{meant}"
+            )
+
+
+def _refuse_mutable_default(cls: type[Component]) -> None:
+    """TypeError for an array or a list as a default, which a dataclass refuses in words of its own:
+    all objects would share it.
+    """
+    try:
+        typed = inspect.get_annotations(cls)
+    except NameError:  # as above
+        return
+    for name, kind in typed.items():
+        shared = isinstance(vars(cls).get(name), list | dict | set | np.ndarray)
+        if shared and "ClassVar" not in str(kind):
+            raise TypeError(
+                f"{cls.__name__}.{name}: a default that is an array is written `{name}: np.ndarray "
+                "= dataclasses.field(default_factory=lambda: np.array([...]))`; or leave it out"
             )
 
 
@@ -277,7 +300,7 @@ def _forget_facts(cls: type[Component]) -> None:
     Of `class Expectile(SquaredError)` F was taken for a parabola, and proved to be at its minimum.
     """
     own = vars(cls).keys() & cls._protocol.keys()
-    for name in cls._family.facts:
+    for name in cls._family._facts:
         declared = next(base for base in cls.__mro__ if name in vars(base))
         replaced = any(
             inspect.getattr_static(declared, method) is not vars(cls._family)[method]
@@ -322,8 +345,8 @@ def _explaining(init: Callable[..., None], cls: type[Component]) -> Callable[...
 
 
 def _instead(cls: type[Component], names: list[str], name: str, value: Any) -> str:
-    if name in cls.of_estimators:
-        return cls.of_estimators[name].format(value=value)
+    if name in cls._of_estimators:
+        return cls._of_estimators[name].format(value=value)
     near = names if len(names) == 1 else difflib.get_close_matches(name, names, n=1)
     if near:
         return f"write {cls.__name__}({near[0]}={value!r})"

@@ -599,3 +599,29 @@ def test_a_loss_of_each_target_is_tried_too():
     for loss, said in ((Low(), "below the infimum"), (Wrong(), "derivative gives")):
         with pytest.raises(ValueError, match=said):
             GDRegressor(loss, penalty=MultiTask(), alpha=0.1).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        (
+            {"derivative": lambda self, z, y: (z - y) / abs(z - y)},
+            r"derivative is NaN at prediction -1\.5, target -1\.5, where the value is 0; return a",
+        ),
+        ({"value": lambda self, z, y: None}, r"got None for .*; is a `return` missing\?$"),
+        ({"mean": lambda self, z: z[0]}, r"\.mean must return an array of the shape of pred"),
+        ({"mean": lambda self, z: np.ones(3)}, r"\.mean must return .*, got one of shape \(3,\)"),
+        ({"probability": lambda self, z: z - 1.0}, r"\.probability must lie between 0 and 1, got"),
+        (
+            {
+                "value": lambda self, z, y: (z - y) ** 2,
+                "derivative": lambda self, z, y: 2.0 * (z - y),
+                "squared": True,
+            },
+            r"\.value is 2\.25 at prediction 0.* = 1\.125: leave squared out of the class",
+        ),
+    ],
+)
+def test_what_else_of_a_loss_is_tried(methods, told):
+    with pytest.raises(ValueError, match=told):
+        try_components(loss_with(**methods), L2(), TARGETS, 3)

@@ -181,7 +181,7 @@ def test_reports_what_was_checked():
     )
     assert repr(report) == str(report)  # at a prompt, and in a notebook
     assert "compiled" not in report.checks
-    assert "1 of 8 checks failed" in str(check_loss(WrongCurvature()))
+    assert "1 of 9 checks failed" in str(check_loss(WrongCurvature()))
 
 
 @pytest.mark.usefixtures("no_jit")
@@ -355,3 +355,125 @@ def test_a_loss_of_classes_is_tried_on_signs():
             return -target / (1.0 + np.exp(prediction * target))
 
     assert check_loss(OwnLog()).ok
+
+
+class Twice(SquaredError, abstract=True):
+    def derivative(self, prediction, target):
+        return 2.0 * (prediction - target)
+
+
+class NothingAtKink(Loss, abstract=True):
+    infimum, smooth = 0.0, False
+
+    def value(self, prediction, target):
+        return abs(prediction - target)
+
+    def derivative(self, prediction, target):
+        return (prediction - target) / abs(prediction - target)
+
+
+class Returnless(SquaredError, abstract=True):
+    def value(self, prediction, target):
+        0.5 * (prediction - target) ** 2
+
+
+class Exponential(Loss, abstract=True):
+    def value(self, prediction, target):
+        return np.exp(prediction) - target * prediction
+
+    def derivative(self, prediction, target):
+        return np.exp(prediction) - target
+
+
+class OtherOrder(Loss, abstract=True):
+    def value(self, y_true, y_pred):
+        return 0.5 * (y_pred - 2.0 * y_true) ** 2
+
+    def derivative(self, y_true, y_pred):
+        return y_pred - 2.0 * y_true
+
+
+class FalselySquared(Loss, abstract=True):
+    squared = True
+
+    def value(self, prediction, target):
+        return (prediction - target) ** 2
+
+    def derivative(self, prediction, target):
+        return 2.0 * (prediction - target)
+
+
+class OneMean(SquaredError, abstract=True):
+    def mean(self, predictions):
+        return predictions[0]
+
+
+class MeanOfSome(SquaredError, abstract=True):
+    def mean(self, predictions):
+        return np.where(predictions > 0.0, predictions, np.nan)
+
+
+class Improbable(SquaredError, abstract=True):
+    def probability(self, predictions):
+        return predictions
+
+
+class Unlikely(SquaredError, abstract=True):
+    estimates_dispersion = False
+
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        return -np.sum(weights * (predictions - targets) ** 2) / dispersion
+
+
+@pytest.mark.usefixtures("no_jit")
+@pytest.mark.parametrize(
+    ("cls", "check", "text"),
+    [
+        (Twice, "derivative", "and so everywhere: it is 2 times what it should be"),
+        (WrongSign, "derivative", "the same with the other sign"),
+        (OtherOrder, "derivative", "the prediction comes first, here it is called y_true"),
+        (NothingAtKink, "finite", "any number between both slopes will do, such as 0.0"),
+        (Returnless, "finite", "value must return a number, got None; is a `return` missing?"),
+        (Exponential, "finite", "by differences of the derivative; define curvature in the class"),
+        (WrongCurvature, "curvature", "leave it out of the class to have these taken"),
+        (SmallBound, "curvature_bound", "declare no less than the largest, or leave it out"),
+        (NotSelfConcordant, "self_concordance", "declare more, or leave it out"),
+        (BelowInfimum, "infimum", "declare a lower one, or leave it out where there is none"),
+        (WrongInfimum, "infimum", "declare what the value comes near to"),
+        (FalselySquared, "squared", "(prediction - target)**2 / 2 = 60.5: leave it out"),
+        (OneMean, "mean", "must return an array of the shape of predictions"),
+        (MeanOfSome, "mean", "mean is nan at prediction 0; every prediction needs one"),
+        (Improbable, "probability", "it must lie between 0 and 1"),
+        (Unlikely, "log_likelihood", "with a dispersion of 1 both must change by the same"),
+    ],
+)
+def test_it_says_what_to_write(cls, check, text):
+    found = {finding.check: finding.text for finding in check_loss(cls()).findings}
+    assert text in found[check], found
+    assert "\n" not in found[check]
+
+
+@pytest.mark.usefixtures("no_jit")
+def test_one_that_returns_what_it_should_write():
+    class Returns(ToySoftmax, abstract=True):
+        def derivatives(self, predictions, target, out):
+            return predictions
+
+    found = {one.check: one.text for one in check_loss(Returns(), CLASSES).findings}
+    assert found["finite"].startswith("derivatives must write to out, `out[k] = ...`")
+
+
+@pytest.mark.usefixtures("no_jit")
+def test_a_mean_that_is_not_the_best_target_is_told():
+    class Squared(Exponential, abstract=True):
+        def mean(self, predictions):
+            return np.exp(2.0 * predictions)
+
+    told = check_loss(Squared()).notes[-1]
+    assert "the value is not least at prediction -3 (derivative 0.0473)" in told
+
+
+@pytest.mark.jit
+def test_nan_in_python_and_compiled_is_the_same_number():
+    checks = {finding.check for finding in check_loss(NothingAtKink()).findings}
+    assert checks == {"finite"}

@@ -342,3 +342,12 @@ def test_facts_that_a_base_class_declares_for_its_subclasses_hold():
             return prediction - target
 
     assert Own().infimum == 0.0
+
+
+def test_a_misspelt_fact_and_a_shared_default_are_told():
+    with pytest.raises(TypeError, match=r"for a constant; or is infimum meant\?$"):
+        type("Typo", (Loss,), {"infinum": 0.0}, abstract=True)
+    for shared in ([1.0], np.ones(2)):
+        body = {"knots": shared, "__annotations__": {"knots": "np.ndarray"}}
+        with pytest.raises(TypeError, match=r"^Shared\.knots: a default that is an array is writ"):
+            type("Shared", (Loss,), body, abstract=True)
