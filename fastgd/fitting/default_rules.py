@@ -28,9 +28,14 @@ from fastgd.objective.distances import gap_scale_at
 DOUBTED = 3.0
 
 
-def rules_of_run(task, tried, solver, max_time):
-    """Rules for the last of the plans that were `tried`, which `solver` carries out."""
-    return [*_limits(task, max_time), *_rules_of_tol(task, tried, solver), *task.stop_rules]
+def rules_of_run(task, tried, solver, max_iter, max_time):
+    """Rules for the last of the plans that were `tried`, which `solver` carries out within these
+    iterations and seconds.
+    """
+    # What a warm start may go on with has no last iteration.
+    most = max_iter if task.settings.most_iterations < np.inf else np.inf
+    rules = _rules_of_tol(task, tried, solver, most)
+    return [*_limits(task, max_time), *rules, *task.stop_rules]
 
 
 def rules_along_path(task, objective):
@@ -50,7 +55,7 @@ def _limits(task, max_time):
     return rules
 
 
-def _rules_of_tol(task, tried, solver):
+def _rules_of_tol(task, tried, solver, most):
     """What ends a run that is for a tolerance, and what leaves its plan for another one."""
     settings, F = task.settings, solver.objective
     if not settings.tol or task.score is not None:
@@ -62,7 +67,7 @@ def _rules_of_tol(task, tried, solver):
     return [
         *_rules_of_falls(task, tried[-1], solver),
         *_rules_of_standstill(settings, tried, F, _overhead_so_far(solver)),
-        *rules_of_rivals(settings, tried, F, _overhead_so_far(solver), solver.passes_left),
+        *rules_of_rivals(settings, tried, F, _overhead_so_far(solver), solver.passes_left, most),
     ]
 
 
@@ -139,7 +144,7 @@ def _is_last(tried, method, objective, tol):
     return estimated and (other is None or is_unknown(forecast_of_plan(other[0], F, tol)))
 
 
-def rules_of_rivals(settings, tried, objective, so_far=None, left=None):
+def rules_of_rivals(settings, tried, objective, so_far=None, left=None, most=np.inf):
     """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
 
     How much rows undo of each other's steps decides dual ascent, how many change the piece of
@@ -168,7 +173,7 @@ def rules_of_rivals(settings, tried, objective, so_far=None, left=None):
         worth = 1.0 + method.overhead_passes(F)
         own = forecast_of_plan(plan, F, tol)
         rule = EarlyOverdue if own.tells_early else Overdue
-        return [rule(tol, own.passes, rival_passes, worth, settings.most_iterations)]
+        return [rule(tol, own.passes, rival_passes, worth, most)]
     least = 0.0 if at_once else forecast_of_plan(plan, F, tol).passes
     if so_far is not None:
         # Runs are short where it is told by itself: asked at once, what few rows have in common

@@ -91,8 +91,8 @@ class Overdue(LeavingRule):
         answer may read rows (4 % of a fit to texts in which dual ascent takes three checks).
     worth : float
         What a pass of this plan takes in that unit.
-    most : int
-        Iterations that the run may take.
+    most : float
+        Iterations that the run of this plan may take.
     """
 
     # A pace slows: dual ascent on 17,680 columns was at 0.068 after 256 iterations and promised to
@@ -215,7 +215,7 @@ class Outgrown(LeavingRule):
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
         left = self.left()
-        grown = history["passes"][-1] + left > self.forecast
+        grown = left > self.forecast
         return StopReason.PLATEAU if grown and left > self.other() else None
 
     def to_go(self, history):

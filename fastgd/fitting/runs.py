@@ -216,7 +216,7 @@ class _Target:
         saves = task.checkpoint is not None
         loop = Loop(
             solver,
-            rules_of_run(task, record.tried, solver, max_time),
+            rules_of_run(task, record.tried, solver, max_iter, max_time),
             max_iter=max_iter,
             tol=task.settings.tol,
             score=self.score,

@@ -336,14 +336,14 @@ def test_a_plan_is_left_where_its_forecast_has_grown_beyond_another_one():
         asked.append(True)
         return 50.0
 
-    left = iter([90.0, 99.0, 49.0])
+    left = iter([90.0, 101.0, 49.0])
     outgrown = Outgrown(100.0, other, lambda: next(left))
-    # As was forecast: the other plan is not asked for.
-    assert outgrown.check(seen(passes=[4.0, 8.0])) is None
+    # As was forecast: the other plan is not asked for. Passes alone are not what it took.
+    assert outgrown.check(seen(passes=[4.0, 80.0])) is None
     assert not asked
-    assert outgrown.check(seen(passes=[4.0, 8.0])) is StopReason.PLATEAU
+    assert outgrown.check(seen(passes=[4.0, 80.0])) is StopReason.PLATEAU
     assert asked
-    assert outgrown.check(seen(passes=[60.0])) is None
+    assert outgrown.check(seen(passes=[600.0])) is None
     assert Outgrown(100.0, other, lambda: 80.0).to_go(seen(passes=[60.0])) == 80.0
 
 

@@ -134,7 +134,7 @@ def test_what_is_told_far_too_many_passes_gives_way_to_what_nobody_can_tell(
 def rules(F):
     plan = Plan("halving", "full", "auto")
     task = Task(F.loss, F.penalty, F.rows, Settings(), F.alpha, True)
-    return rules_of_run(task, [plan], Halving(F), None)
+    return rules_of_run(task, [plan], Halving(F), task.max_iter, None)
 
 
 @pytest.mark.parametrize(("by", "rule", "told"), [("falls", Slow, 3.0), ("bound", Overdue, 4.0)])
@@ -147,6 +147,20 @@ def test_it_is_left_early_by_what_it_declares(registered, data, monkeypatch, by,
     found = next(one for one in rules(F) if isinstance(one, rule))
     assert found.forecast == 0.5
     assert (found.more if by == "falls" else found.worth) == told
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_plan_that_took_over_is_judged_by_the_iterations_that_are_left(
+    registered, data, monkeypatch, few
+):
+    """By all those of the fit, it had those of the plan before as well."""
+    settings = Settings(most_iterations=9) if few else Settings()  # a warm start may go on
+    F = Objective("log_loss", data[0], np.sign(data[1]), alpha=0.1)
+    monkeypatch.setattr(Halving, "traits", Traits(judged_by="bound"))
+    plans = [Plan("lbfgs", "full", "auto"), Plan("halving", "full", "auto")]
+    task = Task(F.loss, F.penalty, F.rows, settings, F.alpha, True, max_iter=9)
+    found = rules_of_run(task, plans, Halving(F), 4, None)
+    assert next(one for one in found if isinstance(one, Overdue)).most == (4 if few else np.inf)
 
 
 @pytest.mark.parametrize("loss", ["huber", "quantile"])

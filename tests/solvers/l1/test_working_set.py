@@ -706,7 +706,7 @@ def test_it_is_left_for_interior_points_by_what_both_take():
     F = problem(Huber(0.7), n=40, d=30)
     tried, solver = [Plan("newton", "full", "auto", method="WorkingSet")], WorkingSet(F)
     task = Task(F.loss, F.penalty, F.rows, Settings(tol=1e-4), F.alpha, True)
-    rules = {type(rule): rule for rule in rules_of_run(task, tried, solver, None)}
+    rules = {type(rule): rule for rule in rules_of_run(task, tried, solver, task.max_iter, None)}
     rival = forecast_of_plan(next_plan(tried, F, "", tol=1e-4)[0], F, 1e-4).passes
     stalled, slow = rules[Stalled], rules[Slow]
     assert stalled.other() == slow.other() == rival > 100.0
