@@ -15,7 +15,7 @@ from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.kernels import raised_curvature
 from fastgd.objective.subset import on_groups
-from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.growing_batch import Growing, first_sample, growth_pays
 from fastgd.solvers.newton import cholesky as newton_file
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.least_squares import LeastSquares
@@ -220,6 +220,26 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
             solver.advance(state)
         passes[name] = F.passes - before
     assert passes["growing"] <= 0.7 * passes["full"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "first", "sizes"),
+    [
+        (LogLoss(), 1000, [1250, 5000, 20_000, 80_000]),
+        (SquaredHinge(), 1200, [1250, 10_000, 80_000]),
+    ],
+)
+def test_where_curvature_jumps_there_are_fewer_samples_of_more_rows(loss, first, sizes):
+    """Steps by the matrix of one that began on other pieces were cut short: 33 passes' worth on
+    108,642 x 146 one-hot columns, where all rows at once take 24, and now 20.
+    """
+    X = np.zeros((80_000, 60))
+    F = Objective(loss, X, np.where(np.arange(80_000) % 2, 1.0, -1.0), alpha=1e-3)
+    assert first_sample(F) == first
+    assert Growing(F, Newton, 0).sizes == sizes
+    assert growth_pays(F)
+    few = Objective(loss, X[:5000], np.where(np.arange(5000) % 2, 1.0, -1.0), alpha=1e-3)
+    assert growth_pays(few) == (loss == LogLoss())
 
 
 @pytest.mark.parametrize("solver", [Newton, LeastSquares])
