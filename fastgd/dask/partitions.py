@@ -89,7 +89,7 @@ def gathered(name, parts, places, here, n_rows):
         Where only some blocks have any, or memory has them as well.
     """
     if name not in here:
-        return joined(name, parts, places)
+        return joined(name, list(parts), places)
     if any(part is not None for part in parts):
         raise ValueError(f"{name} is given, and the blocks bring their own")
     check_length(here[name], name, n_rows)

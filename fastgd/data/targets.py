@@ -126,6 +126,13 @@ class WeightedSamples(Samples):
             return np.flatnonzero(self.weights)
         return np.arange(self.n_active())
 
+    @python_only
+    def active_targets(self):
+        """Targets of the rows with a positive weight; a view where all rows have one."""
+        if self.weights.size > 1:
+            return self.targets[self.weights > 0.0]
+        return self.targets[: self.n_active()]
+
 
 class SamplesOfTargets(Sequence):
     """Samples for each of several targets, made whenever they are asked for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
@@ -45,7 +46,13 @@ def first_reading(estimator, source, memory) -> Surveyed:
     # Threads of BLAS get in the way of those that read: on a busy machine the sum of squares of a
     # block of 300,000 values took 27 ms instead of 0.1.
     with one_blas_thread():
-        return survey(source, memory_of(memory), n_threads, shift=estimator.fit_intercept)
+        return survey(
+            source,
+            memory_of(memory),
+            n_threads,
+            shift=estimator.fit_intercept,
+            labels=is_classifier(estimator),
+        )
 
 
 def read_first(estimator, source, memory) -> Surveyed:

@@ -183,7 +183,7 @@ def _null_intercept_of_chunk(objective):
     """Best intercept alone, 0 where the chunk holds one class only, or zeros of counts: other
     chunks hold others.
     """
-    targets = objective.samples.targets[objective.samples.active()]
+    targets = objective.samples.active_targets()
     if objective.loss.classification and (targets == targets[0]).all():
         return 0.0
     if objective.vector and np.unique(targets).size < objective.n_predictions:

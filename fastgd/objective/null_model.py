@@ -110,7 +110,7 @@ def _exact_constant(objective):
     samples, loss = objective.samples, objective.loss
     if loss.classification or not objective.fit_intercept or samples.offsets.any():
         return None
-    targets = samples.targets[samples.active()]  # those of rows without weight may be any
+    targets = samples.active_targets()  # those of rows without weight may be any
     first = float(targets[0])
     if (targets != first).any():
         return None
@@ -151,7 +151,7 @@ def falls_for_ever(loss, samples):
     """
     if isinstance(loss, VectorLoss) or not has_mean(loss):
         return False
-    targets = samples.targets[samples.active()]
+    targets = samples.active_targets()
     end = float(targets[0])
     domain = loss.target_domain
     at_end = (domain.low_closed and end == domain.low) or (
@@ -187,8 +187,12 @@ def _mean(samples, fit_intercept):
     weights = samples.weights if samples.weights.size > 1 else None
     left = samples.targets - samples.offsets if samples.offsets.any() else samples.targets
     shift = float(np.average(left, weights=weights)) if fit_intercept else 0.0
-    left = left - shift if shift else left
-    return shift, 0.5 * float(left @ left if weights is None else (weights * left) @ left)
+    squares = 0.0
+    for first in range(0, left.size, PIECE):
+        here = slice(first, first + PIECE)
+        part = left[here] - shift
+        squares += float(part @ (part if weights is None else weights[here] * part))
+    return shift, 0.5 * squares
 
 
 def _few_samples(objective):
