@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from fastgd.runtime.jit import kernel
+from fastgd.runtime.bits import double_of, full_product, zeros_above
+from fastgd.runtime.jit import callee, kernel
 from fastgd.runtime.memory import word_at
 
 # What becomes of the bytes: a number, or left to Python, or no number, or one beyond the doubles.
@@ -32,20 +33,20 @@ ROOM_FOR_EIGHT = 10**10
 ZEROS = np.uint64(0x3030303030303030)
 SIXES = np.uint64(0x0606060606060606)
 HIGH_NIBBLES = np.uint64(0xF0F0F0F0F0F0F0F0)
-LOW_BYTE = np.uint64(0xFF)
+LOW_BYTES = np.uint64(0x00FF00FF00FF00FF)
+LOW_PAIRS = np.uint64(0x0000FFFF0000FFFF)
+LOW_HALF = np.uint64(0x00000000FFFFFFFF)
 BYTE = np.uint64(8)
 TWO_BYTES = np.uint64(16)
-SIX_BYTES = np.uint64(48)
+FOUR_BYTES = np.uint64(32)
 TEN = np.uint64(10)
 HUNDRED = np.uint64(100)
+TEN_THOUSAND = np.uint64(10_000)
 
 ONE = np.uint64(1)
-WORD = np.uint64(32)
-HALF = np.uint64((1 << 32) - 1)
-TOP = np.uint64(1 << 63)
-# Shifts that bring any bit to the top.
-STEPS = np.array([32, 16, 8, 4, 2, 1], np.uint64)
 LAST = np.uint64(63)
+# Bits of a double below those of its exponent.
+EXPONENT_AT = np.uint64(52)
 # Bits of a product below the 55 that are rounded to 53.
 BELOW = 9
 UNDECIDED = np.uint64((1 << BELOW) - 1)
@@ -70,7 +71,7 @@ HIGH = np.array([bits >> 64 for bits in LEADING], np.uint64)
 LOW = np.array([bits & (1 << 64) - 1 for bits in LEADING], np.uint64)
 
 
-@kernel
+@callee
 def read_number(text, position):
     """The number that begins at `position`, where it ends, and what has become of it.
 
@@ -124,20 +125,19 @@ def read_number(text, position):
     return (-value if negative else value), position, status
 
 
-@kernel
+@callee
 def are_digits(word):
     """Whether each of eight bytes is a digit."""
     return word & HIGH_NIBBLES == ZEROS and (word + SIXES) & HIGH_NIBBLES == ZEROS
 
 
-@kernel
+@callee
 def eight_digits(word):
     """The number of eight digits, the first of which is the least significant byte."""
-    tens = TEN * (word - ZEROS)
-    pairs = tens + ((word - ZEROS) >> BYTE)
-    first, second = pairs & LOW_BYTE, (pairs >> TWO_BYTES) & LOW_BYTE
-    third, fourth = (pairs >> WORD) & LOW_BYTE, (pairs >> SIX_BYTES) & LOW_BYTE
-    return np.int64(((first * HUNDRED + second) * HUNDRED + third) * HUNDRED + fourth)
+    digits = word - ZEROS
+    pairs = (digits & LOW_BYTES) * TEN + ((digits >> BYTE) & LOW_BYTES)
+    fours = (pairs & LOW_PAIRS) * HUNDRED + ((pairs >> TWO_BYTES) & LOW_PAIRS)
+    return np.int64((fours & LOW_HALF) * TEN_THOUSAND + (fours >> FOUR_BYTES))
 
 
 @kernel
@@ -157,7 +157,7 @@ def read_exponent(text, position):
     return (-power if negative else power), (-position if position == start else position)
 
 
-@kernel
+@callee
 def decimal(mantissa, exponent, truncated):
     """The double next to mantissa * 10^exponent, or where digits were truncated, between that and
     (mantissa + 1) * 10^exponent; and whether it is known.
@@ -183,12 +183,8 @@ def rounded(mantissa, exponent):
     if exponent > MAX_POWER:
         return np.inf
     word = np.uint64(mantissa)
-    shift = 0
-    for k in range(STEPS.size):
-        if word < TOP >> (STEPS[k] - ONE):
-            word = word << STEPS[k]
-            shift += np.int64(STEPS[k])
-    high, low = leading_product(word, exponent - MIN_POWER)
+    shift = zeros_above(word)
+    high, low = leading_product(word << np.uint64(shift), exponent - MIN_POWER)
     upper = np.int64(high >> LAST)
     bits = np.int64(high >> np.uint64(upper + BELOW))
     # The exponent as a double stores it: 217706 / 2^16 is log2(10) from below.
@@ -204,7 +200,8 @@ def rounded(mantissa, exponent):
     bits = (bits + (bits & 1)) >> 1
     if biased > 2046 or (biased == 2046 and bits == EXACT_INTEGERS):
         return np.inf
-    return math.ldexp(float(bits), int(biased) - 1075)
+    # 2^53 carries into the exponent, as it has to.
+    return double_of((np.uint64(biased - 1) << EXPONENT_AT) + np.uint64(bits))
 
 
 @kernel
@@ -217,13 +214,3 @@ def leading_product(word, q):
         low = more - ~low - ONE if carried else low + more
         high = high + ONE if carried else high
     return high, low
-
-
-@kernel
-def full_product(a, b):
-    """The product of two words as two words; no step overflows."""
-    low = (a & HALF) * (b & HALF)
-    middle = (a >> WORD) * (b & HALF) + (low >> WORD)
-    other = (a & HALF) * (b >> WORD) + (middle & HALF)
-    high = (a >> WORD) * (b >> WORD) + (middle >> WORD) + (other >> WORD)
-    return high, (other << WORD) | (low & HALF)

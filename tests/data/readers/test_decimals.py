@@ -6,7 +6,15 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from fastgd.data.readers.decimals import HARD, INFINITE, MALFORMED, READ, read_number
+from fastgd.data.readers.decimals import HARD, INFINITE, MALFORMED, READ
+from fastgd.data.readers.decimals import read_number as of_kernels
+from fastgd.runtime.jit import kernel
+
+
+@kernel
+def read_number(text, position):
+    """As kernels call it."""
+    return of_kernels(text, position)
 
 
 def read(text, after="\n"):
