@@ -67,6 +67,19 @@ class EachTarget(VectorLoss, abstract=True):
         return int(np.shape(targets)[1])
 
 
+def is_square(loss):
+    """Whether a loss is half the squared difference, or the sum of it over targets.
+
+    Examples
+    --------
+    >>> from fastgd.losses.regression import SquaredError
+    >>> is_square(SquaredError()), is_square(EachTarget(SquaredError()))
+    (True, True)
+    """
+    one = loss.loss if isinstance(loss, EachTarget) else loss
+    return isinstance(one, Loss) and bool(one.squared)
+
+
 def of_one_target(loss, targets):
     """The loss that is summed over the targets of a row, with all of them in one array; any other
     loss and its targets as they are.

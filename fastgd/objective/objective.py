@@ -59,6 +59,7 @@ HEAVY = 100.0
             "int32 * in 0:n",
             "int64 exclusive+2 in 0:n+1",
         ),
+        "fastgd.solvers.l1.group_set mean_products": "d+1 d+1",
         "*": "any",
     },
 )

@@ -18,6 +18,8 @@ from fastgd.runtime.threads import map_ranges
 
 # Rows that BLAS multiplies at once, at least.
 MIN_ROWS = 64
+# Lines of a table of coefficients are few where so many times as many are 0.
+FEW_USED = 8
 # An array of derivatives that is not asked for.
 NO_TABLE = np.empty((0, 1))
 
@@ -85,10 +87,11 @@ class VectorMap:
                 (F.ranges, self._cuts),
             )
         else:
+            table = Table(coef)
 
             def work(first, last):
                 for b in range(first, last):
-                    totals[b] = self._block(b, coef, intercept, gradients[b], alone)
+                    totals[b] = self._block(b, table, intercept, gradients[b], alone)
 
             self._map(work, (F.ranges, self._cuts))
         F.meter.count()
@@ -142,13 +145,15 @@ class VectorMap:
             data = F.rows, False, table, *self._rows
             self._map(lambda a, b: kernels.vector_product(*data, a, b, made[None]), self._rows)
         else:
+            lines = Table(table)
+
             # No tile is of two blocks: products by BLAS have other bits where they are cut
             # elsewhere, as for other numbers of threads.
             def work(first, last):
                 for b in range(first, last):
                     own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
                     for chosen in tiles(own, self._length):
-                        made[chosen] = self._dense(chosen) @ table
+                        made[chosen] = lines.after(self._dense(chosen))
 
             self._map(work, (F.ranges, self._cuts))
         F.meter.count(0.5)
@@ -239,11 +244,13 @@ class VectorMap:
         self._map(work, self._rows)
         return float(totals.sum()) / F.n_active
 
-    def _block(self, b, coef, intercept, gradient, alone):
-        """Sum of the losses of block `b`, whose gradient is added to `gradient`."""
+    def _block(self, b, table, intercept, gradient, alone):
+        """Sum of the losses of block `b`, whose gradient is added to `gradient`; `table` are the
+        coefficients.
+        """
         F, total = self.objective, 0.0
         for part, samples in self._parts(F.ranges[self._cuts[b] : self._cuts[b + 1]]):
-            predictions = part @ coef
+            predictions = table.after(part)
             out = NO_TABLE if alone else predictions
             total += kernels.vector_losses(
                 F.loss, *samples, intercept, predictions, not alone, False, NO_TABLE, out
@@ -272,6 +279,27 @@ def _products(part, table):
 
 def _sum_of_rows(part, table):
     return VectorMap(part).rmatvec(table)
+
+
+class Table:
+    """What dense rows are multiplied with, (d, K), most lines of which may be 0: 300 rows of 5,000
+    columns take 3.5 ms, 0.5 where 100 are not.
+
+    Examples
+    --------
+    >>> Table(np.array([[1.0], [2.0]])).after(np.array([[3.0, 4.0]])).tolist()
+    [[11.0]]
+    """
+
+    def __init__(self, table):
+        used = np.flatnonzero(table.any(axis=1))
+        few = FEW_USED * used.size <= len(table)
+        self._used: Any = used if few else None
+        self._table = table[used] if few else table
+
+    def after(self, part):
+        """Rows times the table."""
+        return (part if self._used is None else part[:, self._used]) @ self._table
 
 
 def summed_curvature(loss, samples, intercept, predictions):

@@ -9,6 +9,7 @@ from fastgd.data.tile_sizes import VALUES
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.scalar_minimum import ENDLESS_FALL, TIED, lowest
+from fastgd.losses.each_target import is_square
 from fastgd.objective import kernels
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
@@ -34,6 +35,10 @@ def best_shifts(objective):
     """
     F = objective
     samples = F.samples
+    if F.fit_intercept and is_square(F.loss):
+        shifts = _means(samples)
+        value = Shifts(F.loss, samples, None, F.n_predictions).at(shifts, curved=False)[0]
+        return shifts, value
     if F.loss.classification and not samples.offsets.any():
         samples = _distinct(samples)
     sums = Shifts(F.loss, samples, None, F.n_predictions)
@@ -52,6 +57,19 @@ def best_shifts(objective):
         # iris.
         start = F.loss.best_shifts(samples.weights / samples.weights.sum())
     return lowest_shifts(sums, F.loss.infimum, start, usual)
+
+
+def _means(samples):
+    """Weighted means of the targets less the offsets, (K,), which are corrected once, as those of
+    far targets are rounded.
+    """
+    n, weights = samples.size(), samples.weights
+    shares = np.broadcast_to(weights, (n,)) / (weights.sum() if weights.size > 1 else n * weights)
+    targets = samples.targets
+    if samples.offsets.any():
+        targets = targets - np.reshape(samples.offsets, (-1, 1))
+    shifts = shares @ targets
+    return shifts + shares @ (targets - shifts)
 
 
 def lowest_shifts(sums, infimum=-np.inf, start=None, usual=np.inf):

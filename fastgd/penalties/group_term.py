@@ -3,6 +3,8 @@
 l1 |w|_1 + sum_g strength_g |w_g|
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgd.linalg.precision import EPS
@@ -36,6 +38,32 @@ def lengths_of(values, sum_groups, largest, spread):
             with np.errstate(over="ignore"):
                 return units * np.sqrt(sum_groups(np.square(values / spread(units))))
     return np.sqrt(found)
+
+
+class FeatureGroups(NamedTuple):
+    """Groups of features, whose coefficients for all predictions have one length.
+
+    Attributes
+    ----------
+    features : ndarray of int, (d,)
+        Those of a group one after the other.
+    sizes : ndarray of int, (n_groups,)
+    strengths : ndarray, (n_groups,)
+    l1 : float
+        Strength of the L1 part of each coefficient.
+    """
+
+    features: np.ndarray
+    sizes: np.ndarray
+    strengths: np.ndarray
+    l1: float
+
+    def part(self, chosen):
+        """The groups `chosen`, ascending: their features keep their numbers."""
+        own = np.zeros(self.sizes.size, dtype=bool)
+        own[chosen] = True
+        features = self.features[np.repeat(own, self.sizes)]
+        return FeatureGroups(features, self.sizes[chosen], self.strengths[chosen], self.l1)
 
 
 class GroupTerm(Term):
@@ -79,6 +107,13 @@ class GroupTerm(Term):
     def penalises(self):
         """Whether some group has a strength."""
         return bool(self.l1_strength > 0.0 or self.strengths.any())
+
+    def feature_groups(self, n_features, n_predictions):
+        """The groups, whose members are all coefficients of their features."""
+        features = self.members[::n_predictions] // n_predictions
+        return FeatureGroups(
+            features, self.sizes // n_predictions, self.strengths, self.l1_strength
+        )
 
     def gap_vanishes(self, has_infimum):
         """Whether every group is penalised and the loss has an infimum: derivatives are then scaled

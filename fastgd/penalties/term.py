@@ -78,6 +78,12 @@ class Term:
         """Whether the duality gap is 0 at the optimum, where the loss has an infimum or not."""
         return False
 
+    def feature_groups(self, n_features, n_predictions):
+        """The `FeatureGroups` (`fastgd.penalties.group_term`) whose lengths are the rest of this
+        penalty, the smooth part being an L2 part; None where it is another one.
+        """
+        return None
+
     def value(self, coef):
         """The penalty, a float."""
         return self.smooth_value(coef) + self.rest_value(coef)

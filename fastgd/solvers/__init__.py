@@ -12,6 +12,7 @@ from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.interior_point.row_generation import RowGeneration
 from fastgd.solvers.l1.concave_set import ConcaveSet
+from fastgd.solvers.l1.group_set import GroupSet
 from fastgd.solvers.l1.vector_working_set import VectorWorkingSet
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
@@ -40,6 +41,7 @@ REGISTRY: tuple[type[Solver], ...] = (
     WorkingSet,
     VectorWorkingSet,
     ConcaveSet,
+    GroupSet,
     RowGeneration,
     CentralPath,
     ColumnGeneration,

@@ -109,7 +109,7 @@ def test_searches_starts_pickles_and_grids():
         (GDRegressor("poisson"), np.abs(Y), "goes with losses without a link, got loss='poisson'"),
         (GDRegressor(solver="saga"), Y, "penalties of single coefficients"),
         (
-            GDRegressor(solver="newton"),
+            GDRegressor("huber", solver="newton"),
             Y,
             "needs a loss and a penalty with derivatives, got .* and MultiTask",
         ),

@@ -76,14 +76,9 @@ class Extrapolation:
     @np.errstate(all="ignore")  # NaN and infinity are not below
     def _combine(self):
         unknowns, derivatives = (np.array(part) for part in zip(*self._points, strict=True))
-        changes = np.diff(unknowns, axis=0)
-        products = changes @ changes.T
-        products[np.diag_indices(EPOCHS)] += RIDGE * np.trace(products)
-        try:
-            shares = np.linalg.solve(products, np.ones(EPOCHS))
-        except np.linalg.LinAlgError:  # nothing moved
+        shares = best_shares(unknowns)
+        if shares is None:
             return 0.0
-        shares /= shares.sum()
         unknowns, derivatives = shares @ unknowns[1:], shares @ derivatives[1:]
         before, rounded = self._value(self._unknowns, self._derivatives)
         value, _ = self._value(unknowns, derivatives)
@@ -109,3 +104,15 @@ class Extrapolation:
         of_terms = float(np.abs(terms).sum())
         of_terms += float(np.abs(scaled) @ np.abs(derivatives)) / n_active
         return value, ROUNDING * EPS * of_terms
+
+
+def best_shares(points):
+    """The c_k of some points, (K + 1, size); None where nothing moved."""
+    changes = np.diff(points, axis=0)
+    products = changes @ changes.T
+    products[np.diag_indices_from(products)] += RIDGE * np.trace(products)
+    try:
+        shares = np.linalg.solve(products, np.ones(len(products)))
+    except np.linalg.LinAlgError:
+        return None
+    return shares / shares.sum()

@@ -325,3 +325,172 @@ def vector_column_epoch(
                     derivatives[i, own] += move * curved[i, own]
                 largest = max(largest, abs(step) * curvature)
     return largest
+
+
+@kernel
+def moves(coef, first, stop):
+    """Whether a coefficient of these features of a (K, d) table is not 0."""
+    for k in range(coef.shape[0]):
+        for j in range(first, stop):
+            if coef[k, j] != 0.0:
+                return True
+    return False
+
+
+@kernel
+def group_step(gradient, at, coef, ends, g, curvature, l1, strength, moved):
+    """Coefficients of group g, features from `ends[g]` to `ends[g + 1]` - 1 of a (K, d) table,
+    after a proximal step of length 1 / curvature, into `moved`; whether they were 0, and are.
+
+    `gradient[k, at]` belongs to the first of them.
+    """
+    first, stop = ends[g], ends[g + 1]
+    threshold, square, was_zero = l1 / curvature, 0.0, True
+    for k in range(coef.shape[0]):
+        for j in range(first, stop):
+            old = coef[k, j]
+            new = old - gradient[k, at + j - first] / curvature
+            new -= min(max(new, -threshold), threshold)
+            moved[k, j - first] = new
+            square += new * new
+            was_zero = was_zero and old == 0.0
+    length, pull = np.sqrt(square), strength / curvature
+    kept = 1.0 - pull / length if length > pull else 0.0
+    for k in range(coef.shape[0]):
+        for j in range(stop - first):
+            moved[k, j] *= kept
+    return was_zero, kept == 0.0
+
+
+@kernel
+def group_epoch(matrix, gradient, coef, ends, strengths, curvatures, l1, every):
+    """Block coordinate descent on sum_k gradient_k'e_k + e_k' matrix e_k / 2 + l1 |coef + e|_1 +
+    sum_g strengths_g |(coef + e)_g| over tables (K, d), once over the groups, `every` one or those
+    that are not 0; the largest change of a derivative, and whether a group became 0 or left it.
+
+    `gradient` and `coef` move along.
+    """
+    n_predictions, size = coef.shape
+    moved, largest, changed = np.empty((n_predictions, size)), 0.0, False
+    for g in range(ends.shape[0] - 1):
+        curvature = curvatures[g]
+        if curvature <= 0.0 or not (every or moves(coef, ends[g], ends[g + 1])):
+            continue
+        was_zero, is_zero = group_step(
+            gradient, ends[g], coef, ends, g, curvature, l1, strengths[g], moved
+        )
+        changed = changed or was_zero != is_zero
+        if was_zero and is_zero:
+            continue
+        for k in range(n_predictions):
+            own = gradient[k]
+            for j in range(ends[g], ends[g + 1]):
+                step = moved[k, j - ends[g]] - coef[k, j]
+                if step != 0.0:
+                    coef[k, j] = moved[k, j - ends[g]]
+                    line = matrix[j]
+                    for m in range(size):
+                        own[m] += step * line[m]
+                    largest = max(largest, abs(step) * curvature)
+    return largest, changed
+
+
+@kernel(relaxed=True)  # sums over a column vectorise
+def group_column_epoch(columns, residuals, l2, coef, ends, strengths, curvatures, l1, every):
+    """The same with the matrix columns columns' + l2 1, columns (d, n), and the gradient columns
+    residuals + l2 coef; `residuals`, (K, n), move along.
+    """
+    n_predictions, n = residuals.shape
+    moved, gradient = np.empty(coef.shape), np.empty(coef.shape)
+    largest, changed = 0.0, False
+    for g in range(ends.shape[0] - 1):
+        first, curvature = ends[g], curvatures[g]
+        if curvature <= 0.0 or not (every or moves(coef, first, ends[g + 1])):
+            continue
+        for k in range(n_predictions):
+            for j in range(first, ends[g + 1]):
+                column, own, total = columns[j], residuals[k], 0.0
+                for i in range(n):
+                    total += column[i] * own[i]
+                gradient[k, j - first] = total + l2 * coef[k, j]
+        was_zero, is_zero = group_step(
+            gradient, 0, coef, ends, g, curvature, l1, strengths[g], moved
+        )
+        changed = changed or was_zero != is_zero
+        if was_zero and is_zero:
+            continue
+        for k in range(n_predictions):
+            for j in range(first, ends[g + 1]):
+                step = moved[k, j - first] - coef[k, j]
+                if step != 0.0:
+                    coef[k, j] = moved[k, j - first]
+                    column, own = columns[j], residuals[k]
+                    for i in range(n):
+                        own[i] += step * column[i]
+                    largest = max(largest, abs(step) * curvature)
+    return largest, changed
+
+
+@kernel(relaxed=True)
+def group_sparse_epoch(data, residuals, shift, l2, coef, ends, strengths, curvatures, l1, every):
+    """The same for compressed columns, less their means: residuals are `residuals`, (n, K), +
+    `shift`, (K,), whose weighted mean is 0.
+
+    `data` are values, row numbers and starts of the columns, weights of the rows that sum to 1, and
+    the means.
+    """
+    values, rows, starts, weights, means = data
+    n_predictions = coef.shape[0]
+    moved, gradient = np.empty(coef.shape), np.empty(coef.shape)
+    steps, largest, changed = np.empty(n_predictions), 0.0, False
+    for g in range(ends.shape[0] - 1):
+        first, curvature = ends[g], curvatures[g]
+        if curvature <= 0.0 or not (every or moves(coef, first, ends[g + 1])):
+            continue
+        for j in range(first, ends[g + 1]):
+            for k in range(n_predictions):
+                gradient[k, j - first] = l2 * coef[k, j] + means[j] * shift[k]
+            for a in range(starts[j], starts[j + 1]):
+                share = values[a] * weights[rows[a]]
+                for k in range(n_predictions):
+                    gradient[k, j - first] += share * residuals[rows[a], k]
+        was_zero, is_zero = group_step(
+            gradient, 0, coef, ends, g, curvature, l1, strengths[g], moved
+        )
+        changed = changed or was_zero != is_zero
+        if was_zero and is_zero:
+            continue
+        for j in range(first, ends[g + 1]):
+            for k in range(n_predictions):
+                steps[k] = moved[k, j - first] - coef[k, j]
+                coef[k, j] = moved[k, j - first]
+                shift[k] -= means[j] * steps[k]
+                largest = max(largest, abs(steps[k]) * curvature)
+            for a in range(starts[j], starts[j + 1]):
+                for k in range(n_predictions):
+                    residuals[rows[a], k] += values[a] * steps[k]
+    return largest, changed
+
+
+@kernel
+def group_violations(gradient, coef, ends, strengths, l1):
+    """Lengths of the groups' subgradients of least norm, for the penalty of `group_epoch`."""
+    found = np.zeros(ends.shape[0] - 1)
+    for g in range(found.shape[0]):
+        square = 0.0
+        for k in range(coef.shape[0]):
+            for j in range(ends[g], ends[g + 1]):
+                square += coef[k, j] * coef[k, j]
+        length, total = np.sqrt(square), 0.0
+        for k in range(coef.shape[0]):
+            for j in range(ends[g], ends[g + 1]):
+                own = gradient[k, j]
+                if length > 0.0:
+                    own += strengths[g] * coef[k, j] / length
+                if coef[k, j] == 0.0:
+                    own -= min(max(own, -l1), l1)
+                else:
+                    own += l1 if coef[k, j] > 0.0 else -l1
+                total += own * own
+        found[g] = np.sqrt(total) if length > 0.0 else max(np.sqrt(total) - strengths[g], 0.0)
+    return found

@@ -1,0 +1,353 @@
+"""Block coordinate descent on a working set of groups: `solver="newton"` for a squared loss and a
+penalty on groups of features, or on the rows of K targets' coefficients.
+
+The loss is a quadratic, whose matrix is that of the columns whatever the targets are.  An iteration
+takes its part of the groups that are not 0 and of those whose gradient is greatest, finds the
+minimum over these, intercepts included, in no pass (`fastgd.solvers.l1.group_descent`), and then
+the gradient of all columns, which also is what the duality gap needs.  Where a matrix of all
+columns takes no longer than some iterations it is formed once, for all alphas of a path, and an
+iteration or two are all.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastgd.certificates.rounding import intercept_rounding, offset_size, sum_rounding
+from fastgd.linalg.precision import EPS
+from fastgd.linalg.symmetric import mirror
+from fastgd.losses.each_target import is_square
+from fastgd.objective.cost_model import curvature_cost
+from fastgd.objective.distances import gap_scale_at
+from fastgd.objective.gram import gram_sum
+from fastgd.objective.measured import measured_once
+from fastgd.runtime.array_shapes import shaped
+from fastgd.solvers.base import Forecast, Progress, Solver, TooLarge, Traits
+from fastgd.solvers.l1.column_subset import WIDEST_MATRIX, ColumnSubset
+from fastgd.solvers.l1.group_descent import GroupDescent
+from fastgd.solvers.l1.group_models import DenseColumns, MatrixModel, SparseColumns
+
+# All columns have a matrix where there are no more than WIDEST_MATRIX, and it costs so many passes
+# at most.
+ALL_AT_ONCE = 10.0
+# A working set has so many columns at least, and so many times those that are not 0.
+MIN_COLUMNS = 200
+GROWTH = 2
+# The minimum over a set is found to this share of the greatest violation, or of what tol asks for.
+INNER = 0.05
+SHARE = 0.2
+# A value that follows from a matrix is as good as one from a pass where it is off by less than this
+# share, and than this share of tol.
+EXTRAPOLATED = 1e-9
+NEGLIGIBLE = 0.02
+# Iterations in a row of which none brings more than rounding, after which it is done.
+MAX_IDLE = 2
+TYPICAL_PASSES = 20.0
+
+
+@dataclass
+@shaped(anchor="u")
+class GroupSetMemory:
+    """What the solver remembers.
+
+    Attributes
+    ----------
+    idle : int
+        Iterations in a row in which F fell by rounding at most, and the violation by no half.
+    least_violation : float
+        The least of the greatest violations before a step.
+    anchor, anchor_value : ndarray and float, or None
+        A point and the smooth part of F there, from which value and gradient follow by the matrix
+        of all columns; None where they are from a pass.
+    rounding : float
+        What a value that follows may be wrong by.
+    """
+
+    idle: int = 0
+    least_violation: float = np.inf
+    anchor: np.ndarray | None = None
+    anchor_value: float | None = None
+    rounding: float = 0.0
+
+
+class GroupSet(Solver):
+    """Block coordinate descent on a working set, for a squared loss of one prediction or several.
+
+    Parameters
+    ----------
+    objective : Objective
+    tol : float
+        Relative suboptimality that the run is for.
+
+    Examples
+    --------
+    >>> from fastgd import GroupLasso, Objective
+    >>> X = np.array([[0.0, 1.0], [1.0, -1.0], [2.0, 1.0], [3.0, -1.0]])
+    >>> y = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> F = Objective("squared_error", X, y, penalty=GroupLasso([[0], [1]]), alpha=0.5)
+    >>> solver = GroupSet(F, 1e-9)
+    >>> state = solver.start(F.start())
+    >>> solver.advance(state)
+    >>> state.point.round(3)
+    array([0.6, 0. , 0.6])
+    """
+
+    name = "newton"
+    form = "by block coordinate descent"
+    traits = Traits(reads="sums", second_order=True, memory_needs_same_objective=True)
+    made_with = ("tol",)
+    Memory = GroupSetMemory
+
+    @classmethod
+    def refusal(cls, objective):
+        """Refuses other losses and penalties, and many columns that are not in memory."""
+        F = objective
+        if groups_of(F) is None:
+            return "by block coordinate descent is for penalties on groups of features"
+        if not is_square(F.loss):
+            return f"by block coordinate descent is for a squared loss, got {F.loss!r}"
+        if not F.rows.in_memory and F.n_features > WIDEST_MATRIX:
+            return TooLarge(f"has a matrix of {WIDEST_MATRIX} columns at most, got {F.n_features}")
+        return None
+
+    @classmethod
+    def forecast(cls, objective, tol, cutoff=np.inf):
+        """A pass and the matrix of all columns, or some iterations on those that are not 0."""
+        if takes_all(objective):
+            cost = curvature_cost(objective)
+            reason = f"one matrix for all targets costs about {cost:.2g} passes"
+            return Forecast(1.0 + cost, reason, sure=True)
+        reason = "most groups are 0: block coordinate descent on the others"
+        return Forecast(TYPICAL_PASSES, reason)
+
+    def __init__(self, objective, tol=0.0):
+        super().__init__(objective)
+        F = objective
+        self.tol, self.groups = tol, groups_of(F)
+        self.places = np.empty(F.n_features, dtype=np.int64)
+        self.places[self.groups.features] = np.repeat(
+            np.arange(self.groups.sizes.size), self.groups.sizes
+        )
+        self._all = takes_all(F)
+        self._columns: Any = None if self._all else ColumnSubset(F, F.rows)
+        self._matrix: Any = None
+
+    def advance(self, state):
+        """The minimum over a working set, and a pass."""
+        F, d = self.objective, self.objective.n_features
+        table, gradient = (
+            one.reshape(-1, F.n_predictions) for one in (state.point, state.gradient)
+        )
+        violations = self._violations(table[:d], gradient[:d])
+        off = float(violations.max(initial=0.0))
+        total = state.value + F.rest_value(state.point)
+        groups = self.groups if self._all else self._chosen(table[:d], gradient[:d], violations)
+        goal = max(self._goal(state, total), 0.0 if self._all else INNER * off)
+        before, point = state.point, self._lowest(table, gradient, groups, goal)
+        if not self._follow(state, before, point):
+            state.point = point
+            self._evaluate_point(state)
+        fall, memory = total - state.value - F.rest_value(state.point), state.memory
+        # Near the optimum F falls by less than its rounding, and violations still tell.
+        closer = off < 0.5 * memory.least_violation
+        memory.least_violation = min(off, memory.least_violation)
+        memory.idle = 0 if closer or fall > 4.0 * EPS * abs(total) else memory.idle + 1
+        state.done = memory.idle >= MAX_IDLE
+        state.iteration += 1
+        state.updates += 1
+
+    def resume(self, state):
+        """Value and gradient at a point; those that follow from an anchor hold where its value is
+        what it was, as in `fastgd.solvers.newton.least_squares`.
+        """
+        known = state.memory.anchor_value
+        if known is None:
+            super().resume(state)
+        elif self.objective.smooth_and_gradient(state.memory.anchor)[0] != known:
+            self._evaluate_point(state)
+            state.forget()
+
+    def progress(self, state):
+        """What a value that follows from an anchor may be wrong by."""
+        memory = state.memory
+        doubt = None if memory.anchor is None else memory.rounding
+        return Progress(doubt=doubt, done=state.done)
+
+    def _evaluate_point(self, state):
+        """By a pass: nothing follows from an anchor then."""
+        state.memory.anchor = state.memory.anchor_value = None
+        super()._evaluate_point(state)
+
+    def _follow(self, state, before, point):
+        """Move to a point with value and gradient by the matrix of all columns; False where there
+        is none, or rounding would show.
+
+        As in `fastgd.solvers.newton.least_squares`: with u the rounding of a sum, a derivative is
+        wrong by u sqrt(H_jj) s, and the value by u s^2, where s = sqrt(2 F) + sum_k sqrt(H_kk)
+        (|step_k| + |w_k|) + max_i |offset_i|.
+        """
+        F, memory = self.objective, state.memory
+        if not (self._all and self.tol > 0.0 and memory.anchor is None):
+            return False
+        matrix = measured_once(F, mean_products)
+        matrix = matrix[: F.n_features + F.fit_intercept, : F.n_features + F.fit_intercept]
+        step, old = (one.reshape(-1, F.n_predictions) for one in (point - before, before))
+        change = matrix @ step
+        change[: F.n_features] += F.term.strong_convexity * step[: F.n_features]
+        change = change.ravel()
+        value = state.value + float((point - before) @ (state.gradient + 0.5 * change))
+        lengths = np.sqrt(np.square(step).sum(axis=1)) + np.sqrt(np.square(old).sum(axis=1))
+        size = np.sqrt(2.0 * state.value) + float(np.sqrt(matrix.diagonal()) @ lengths)
+        rounding = 4.0 * sum_rounding(F) * (size + offset_size(F)) ** 2
+        allowed = min(NEGLIGIBLE * self.tol, EXTRAPOLATED) * value
+        if not (value > 1e-3 * state.value and rounding <= allowed):
+            return False
+        memory.anchor, memory.anchor_value = before, state.value
+        state.point, state.value, state.gradient = point, value, state.gradient + change
+        unbalanced = float(
+            np.abs(state.gradient[F.n_features * F.n_predictions :]).max(initial=0.0)
+        )
+        memory.rounding = rounding + intercept_rounding(F, point, unbalanced)
+        return True
+
+    def _violations(self, coef, gradient):
+        """How far each group is from its optimum: the length of its subgradient of least norm."""
+        F = self.objective
+        found = F.term.subgradient(coef.ravel(), gradient.ravel()).reshape(coef.shape)
+        return np.sqrt(np.bincount(self.places, np.square(found).sum(axis=1)))
+
+    def _chosen(self, coef, gradient, violations):
+        """The part of the groups that are not 0 and of those with the greatest violation."""
+        groups = self.groups
+        used = np.bincount(self.places, coef.any(axis=1)) > 0.0
+        n_used = int(groups.sizes[used].sum())
+        most = max(MIN_COLUMNS, GROWTH * n_used)
+        score = np.where(used, np.inf, violations)
+        order = np.argsort(-score, kind="stable")
+        order = order[: max(int(np.searchsorted(np.cumsum(groups.sizes[order]), most)), 1)]
+        return groups.part(np.sort(order[score[order] > 0.0]))
+
+    def _goal(self, state, total):
+        """The violation at which the duality gap is SHARE of what tol asks for."""
+        F, groups = self.objective, self.groups
+        strengths = (groups.strengths + groups.l1)[groups.strengths + groups.l1 > 0.0]
+        strength = float(strengths.min(initial=np.inf))
+        target = SHARE * self.tol * gap_scale_at(F, total)
+        rest = F.rest_value(state.point)
+        rounding = 1e-2 * EPS * float(np.abs(state.gradient).max())
+        curved = F.term.strong_convexity
+        if curved > 0.0:
+            own = 0.5 * target * strength / rest if rest > 0.0 else np.inf
+            return max(min(own, np.sqrt(target * curved / groups.sizes.size)), rounding)
+        return max(target * strength / (2.0 * rest + total), rounding)
+
+    def _lowest(self, table, gradient, groups, goal):
+        """Unknowns, (size,), where F is least over these groups, from `table` on."""
+        F, d, features = self.objective, self.objective.n_features, groups.features
+        coef = table[features].T.copy()
+        model = self._model(features, coef, gradient)
+        GroupDescent(model, coef, groups).minimise(goal)
+        moved = table.copy()
+        moved[features] = coef.T
+        if F.fit_intercept:
+            moved[d] -= gradient[d] + (coef - table[features].T) @ model.means
+        return moved.ravel()
+
+    def _model(self, features, coef, gradient):
+        """F over these columns, intercepts at their best: a matrix where it is the shorter one."""
+        F = self.objective
+        if not self._all and by_columns(self._columns, features):
+            make = sparse_columns if F.rows.sparse else dense_columns
+            return make(self._columns, features, coef)
+        matrix, means = self._curvature(features)
+        along = gradient[features].T.copy()
+        if F.fit_intercept:
+            along -= gradient[F.n_features][:, None] * means
+        return MatrixModel(matrix, along, coef, means)
+
+    def _curvature(self, features):
+        """The matrix of these columns, less that of their means where there are intercepts, and
+        these means.
+        """
+        F = self.objective
+        if not self._all:
+            curvatures = np.ascontiguousarray(np.broadcast_to(F.samples.weights, (F.n_samples,)))
+            chosen = np.sort(features)
+            found = self._columns.curvature(chosen, curvatures)
+            mirror(found)
+            where = np.append(np.searchsorted(chosen, features), chosen.size)
+            return self._centred(found[np.ix_(where, where)])
+        if self._matrix is None:
+            where = np.append(features, F.n_features)
+            self._matrix = self._centred(measured_once(F, mean_products)[np.ix_(where, where)])
+        return self._matrix
+
+    def _centred(self, matrix):
+        F, means, found = self.objective, matrix[-1, :-1].copy(), matrix[:-1, :-1].copy()
+        if F.fit_intercept:
+            found -= np.outer(means, means)
+        found[np.diag_indices_from(found)] += F.term.strong_convexity
+        return found, means
+
+
+def by_columns(subset, features):
+    """Whether an epoch over these columns themselves is shorter than one over their matrix."""
+    if subset.rows.sparse:
+        return subset.are_swept(features)
+    return features.size > subset.objective.n_samples
+
+
+def dense_columns(subset, features, coef):
+    """The model of these columns with coefficients (K, n) by columns: those of others are 0."""
+    F = subset.objective
+    weights, targets = shares_of(F)
+    columns = np.ascontiguousarray(F.rows.part(slice(None), features).T, dtype=np.float64)
+    means = columns @ weights if F.fit_intercept else np.zeros(features.size)
+    columns = columns - means[:, None]
+    residuals = coef @ columns - targets.T
+    roots = np.sqrt(weights)
+    return DenseColumns(columns * roots, residuals * roots, F.term.strong_convexity, means)
+
+
+def sparse_columns(subset, features, coef):
+    """The same of compressed ones."""
+    F = subset.objective
+    weights, targets = shares_of(F)
+    values, rows, starts, places = subset.by_column(features)
+    every = sp.csc_array((values, rows, starts), shape=(F.n_samples, starts.size - 1))
+    columns = every[:, places[:-1]]
+    residuals = np.ascontiguousarray(columns @ coef.T - targets)
+    return SparseColumns(columns, weights, residuals, F.term.strong_convexity, F.fit_intercept)
+
+
+def shares_of(F):
+    """Weights of the rows that sum to 1, and targets less offsets, (n, K), less their mean where
+    there are intercepts.
+    """
+    weights = np.broadcast_to(F.samples.weights, (F.n_samples,)) / F.n_active
+    targets = F.samples.targets.reshape(F.n_samples, -1)
+    targets = targets - np.reshape(F.samples.offsets, (-1, 1))
+    return weights, targets - (weights @ targets if F.fit_intercept else 0.0)
+
+
+def groups_of(objective):
+    """The groups that the penalty of an objective has, or None."""
+    return objective.term.feature_groups(objective.n_features, objective.n_predictions)
+
+
+def takes_all(objective):
+    """Whether the matrix of all columns is formed."""
+    F = objective
+    if not F.rows.in_memory:
+        return True
+    return F.n_features <= WIDEST_MATRIX and curvature_cost(F) <= ALL_AT_ONCE
+
+
+def mean_products(objective):
+    """Weighted mean of (x_i, 1)(x_i, 1)', (d + 1, d + 1): a pass."""
+    F = objective
+    curvatures = np.ascontiguousarray(np.broadcast_to(F.samples.weights, (F.n_samples,)))
+    total = F.sum_over_parts(gram_sum, False, rows=(curvatures.astype(np.float64),))
+    return total / F.n_active
