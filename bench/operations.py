@@ -136,9 +136,10 @@ def _of_iteration(before, count):
             n_steps = state.memory.n_steps if state.memory.moves is not None else 0
             share = min(n_steps + 2, self.kept) / DIRECTIONS
             count.add(cost.COMBINATIONS * F.n_samples * share)
+        ended = state.done
         before(self, state)
         read = count.read - read
-        if isinstance(self, CentralPath):
+        if isinstance(self, CentralPath) and not ended:
             count.add(PATH_ROW * F.n_samples)
         for kind, ns in VECTORS.items():
             if isinstance(self, kind):

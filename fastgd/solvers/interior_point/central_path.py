@@ -56,6 +56,10 @@ ROUNDING = 1e-14
 # needs.
 FREE_SHARE = 1e-3
 CLOSING = 1e-4
+# Derivatives that sum to less than this share of their sizes sum to 0 but for rounding.
+SUM_ROUNDING = 1e-12
+# A row that is off its kink by less than this share of the mean of all is there.
+OFF_KINK = 1e-7
 # Products X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
 
@@ -237,6 +241,8 @@ class CentralPath(Solver):
             memory = state.memory
             memory.products = products
             memory.duals = np.zeros(self.shape)
+            if not coef.any() and self._no_column_enters(state):
+                return
 
             def tiles():
                 return ((one.rows, one.u, one.shares) for one in self._tiles(state))
@@ -256,6 +262,44 @@ class CentralPath(Solver):
         self._update_gap(state)
         if memory.total <= F.loss.infimum:  # from there mu would be 0 at once
             memory.lower, state.done = F.loss.infimum, True
+
+    def _no_column_enters(self, state):
+        """Whether a point without columns is the optimum, which derivatives there then prove: those
+        that sum to 0, where there is an intercept, and over each column to no more than l1.  Half a
+        pass.
+
+        Epsilon-insensitive loss, 300 x 100 one-hot columns: 231 and 399 passes' worth of time to
+        1e-2 and 1e-6, now 5.
+        """
+        F, memory, sums, share = self.objective, state.memory, np.zeros(3), 0.5
+        if F.loss_smooth or not F.elastic or F.l1 == 0.0:  # smooth losses have other solvers
+            return False
+        if F.fit_intercept:
+            self._move_to_kink(state)
+            for tile in self._tiles(state):
+                least, most = tile.steepest()
+                parts = least, most, np.maximum(-least, most)
+                sums += [tile.shares @ part.sum(axis=0) for part in parts]
+            least, most, size = sums
+            if not max(least, -most) <= SUM_ROUNDING * size:
+                return False
+            share = float(np.clip(-least / (most - least), 0.0, 1.0)) if least < most else 0.5
+        for tile in self._tiles(state):
+            least, most = tile.steepest()
+            memory.duals[0][:, tile.rows] = tile.pieces.sign * (least + share * (most - least))
+        memory.total, memory.dual_objective, gradient = self._primal_and_dual(state)
+        state.done = bool(gradient.max(initial=0.0) <= F.l1)
+        if state.done:
+            memory.lower, memory.gap = memory.dual_objective, memory.total - memory.dual_objective
+        return state.done
+
+    def _move_to_kink(self, state):
+        """Let a row be at its kink that is there but for what a search for the intercept leaves."""
+        tiles = list(self._tiles(state))
+        move = min((tile.to_kink() for tile in tiles), key=abs)
+        size = sum(float(tile.shares @ np.abs(tile.u).sum(axis=0)) for tile in tiles)
+        if abs(move) <= OFF_KINK * size:
+            state.point[-1] += move
 
     def _started(self, state, coef):
         """Dual variables of kinks and bounds, about as far along the central path as the rows'

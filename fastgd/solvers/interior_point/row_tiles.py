@@ -5,7 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.data.tile_sizes import ROWS
+from fastgd.linalg.precision import EPS
 from fastgd.losses.piecewise import Pieces, pieces
+
+# A row whose u is a smaller share of its parts is at a kink.
+ROUNDING = 8.0 * EPS
 
 
 class RowTile(NamedTuple):
@@ -23,6 +27,34 @@ class RowTile(NamedTuple):
         `s`.
         """
         return self.shares * (self.pieces.sign * s).sum(axis=0)
+
+    def to_kink(self):
+        """By how much predictions move for the first u to be at its kink, down or up; inf without
+        rows.
+        """
+        if self.u.size == 0:
+            return np.inf
+        nearest = np.unravel_index(np.argmin(np.abs(self.u)), self.u.shape)
+        return float(-self.pieces.sign[nearest] * self.u[nearest])
+
+    def steepest(self):
+        """The least and greatest derivative of each straight piece at u, (n_pieces, n) each: they
+        differ where u is at a kink, but for rounding.
+
+        Examples
+        --------
+        >>> from fastgd.losses.regression import Quantile
+        >>> made = pieces(Quantile(0.25), np.array([1.0, 3.0]))
+        >>> tile = RowTile(slice(0, 2), np.ones(2), made, made.center + made.sign * 1.0)
+        >>> tile.steepest()
+        (array([[-0.25, -0.25]]), array([[ 0.75, -0.25]]))
+        """
+        made, near = self.pieces, ROUNDING * np.abs(self.pieces.center)
+        ends = (
+            made.sign * np.where(self.u > near, made.high, made.low),
+            made.sign * np.where(self.u < -near, made.low, made.high),
+        )
+        return np.minimum(*ends), np.maximum(*ends)
 
 
 def row_tiles(objective, products, intercept):

@@ -16,6 +16,7 @@ from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import has_pieces, pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
+from fastgd.objective.null_model import null_point
 from fastgd.solvers.interior_point import central_path, row_tiles
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.problems import nearly_done
@@ -46,6 +47,34 @@ def run(F, most=60, tol=1e-9):
 
 def value(F, v):
     return F.loss_and_gradient(v)[0] + F.penalty_value(v)
+
+
+@pytest.mark.parametrize("n", [40, 41])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
+def test_where_no_column_enters_the_start_is_proved(loss, fit_intercept, n):
+    """A run took all its iterations: 399 passes' worth of time, where now 5 passes do."""
+    done = []
+    for alpha in np.geomspace(1e-2, 1e2, 9):
+        F = problem(loss, n=n, penalty="l1", alpha=alpha, fit_intercept=fit_intercept)
+        F.know_null_model()
+        solver = CentralPath(F)
+        state = solver.start(null_point(F, F.null_intercept))
+        done.append(state.done)
+        if state.done:
+            assert solver.progress(state).lower >= F.null_value * (1.0 - 1e-10)
+            solver.advance(state)
+            np.testing.assert_array_equal(solver.answer(state)[: F.n_features], 0.0)
+            # What the whole run proves is no other optimum.
+            solver._no_column_enters = lambda state: False
+            whole = solver.start(null_point(F, F.null_intercept))
+            for _ in range(40):
+                solver.advance(whole)
+            lower = solver.progress(whole).lower
+            assert lower == pytest.approx(F.null_value, rel=1e-8)
+    assert done == sorted(done)  # a stronger penalty holds all columns, too
+    assert done[-1]
+    assert not done[0]
 
 
 @pytest.mark.parametrize("loss", KNOWN, ids=lambda loss: loss.name)
