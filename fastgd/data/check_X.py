@@ -213,7 +213,11 @@ def _dense_rows(X, name, in_place):
     try:
         values = np.ascontiguousarray(values, dtype=_kept(values.dtype))
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name} must hold numbers, got dtype {values.dtype}: {error}") from error
+        missing = any(one in str(error) for one in ("NAType", "NoneType"))
+        instead = "; impute or drop missing values" if missing else ""
+        raise type(error)(
+            f"{name} must hold numbers, got dtype {values.dtype}: {error}{instead}"
+        ) from error
     return DenseRows(_read_only(values))
 
 

@@ -524,7 +524,9 @@ def _floats_of(objects, number):
     try:
         return objects.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"chunk {number}: X must hold numbers: {error}") from error
+        text = str(error).startswith("could not convert string")
+        instead = "; encode text as numbers first, all chunks alike" if text else ""
+        raise ValueError(f"chunk {number}: X must hold numbers: {error}{instead}") from error
 
 
 def _cut(block, n_bytes):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgd.data.check_parameters import as_floats
 from fastgd.display.axes import axes_for, look, spelled_out
 from fastgd.display.inner_estimator import inner_estimator
+from fastgd.estimators.base import GDEstimator
 from fastgd.estimators.names import model_names
 from fastgd.runtime.array_types import Labels, Matrix, Vector
 from fastgd.runtime.public import public
@@ -159,6 +160,11 @@ class ConvergenceDisplay:
         histories, models = {}, {}
         for name, estimator in estimators.items():
             model = inner_estimator(estimator if X is None else clone(estimator).fit(X, y))
+            if not (hasattr(model, "history_") or isinstance(model, GDEstimator)):
+                raise ValueError(
+                    "estimator must be GDClassifier, GDRegressor or a search of theirs, or a "
+                    f"pipeline that ends in one, got {model!r}"
+                )
             check_is_fitted(model, "history_", msg=_NO_HISTORY)
             several = isinstance(model.history_, list)
             runs = model.history_ if several else [model.history_]

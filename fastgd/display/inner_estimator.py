@@ -4,6 +4,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.runtime.component import shown
+
 
 def inner_estimator(estimator):
     """The winner of a search, the end of a pipeline; another estimator is the one itself."""
@@ -12,6 +14,11 @@ def inner_estimator(estimator):
             estimator = estimator.best_estimator_
         elif hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
+        elif isinstance(estimator, type) or not hasattr(estimator, "fit"):
+            raise ValueError(
+                "estimator must be an estimator, or a pipeline or a search that ends in one, got "
+                f"{shown(estimator)}"
+            )
         else:
             return estimator
 

@@ -406,6 +406,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                     "classes must be passed on the first call to partial_fit: all labels there "
                     "will be"
                 )
+            if isinstance(classes, str):
+                raise ValueError(f"classes must be a list of all labels, got {classes!r}")
             self.classes_ = distinct(classes, "classes")
             if self.classes_.size < 2:
                 raise ValueError(
@@ -499,6 +501,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
             return self._score_of(*scored(self, source))
+        if y is None:
+            raise ValueError("y is missing: score(X, y) needs what there was to predict")
         refuse_negative(sample_weight)
         if offset is None:
             return super().score(X, y, sample_weight)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 from fastgd.data.check_parameters import refuse_masked
 from fastgd.data.check_X import check_structure
 from fastgd.data.sources import BlockSource
-from fastgd.estimators.refused_input import explained, refuse_files_and_dates
+from fastgd.estimators.refused_input import explained, refuse_no_table
 
 
 def columns_of(y):
@@ -26,6 +26,7 @@ def validated(estimator, X, *y, **options):
             "a source of blocks goes into fit, predict, predict_proba, decision_function and "
             "score; here X has to be an array"
         )
+    refuse_no_table(X)
     check_structure(X)
     if not options["reset"] and _is_plain(estimator, X) and all(map(_are_plain, y)):
         check_consistent_length(X, *y)
@@ -33,12 +34,11 @@ def validated(estimator, X, *y, **options):
     y = tuple(dense_labels(estimator, one) for one in y)
     for name, values in zip(("X", "y"), (X, *y), strict=False):
         refuse_masked(values, name)
-    refuse_files_and_dates(X)
     options.update(accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32])
     options["ensure_all_finite"] = False
     try:
         return validate_data(estimator, X, *y, **options)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise explained(error, X, *y) or error from None
 
 

@@ -1,8 +1,12 @@
 """What is said of an X or a y that is refused: which of them, where in it, and what to do."""
 
 import os
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+import scipy.sparse as sp
+
+from fastgd.runtime.component import shown
 
 # How names of types begin that NumPy, pandas, Arrow and Polars have for dates and durations.
 TIMES = ("date", "time", "duration")
@@ -21,8 +25,22 @@ class NotNumbersError(ValueError, TypeError):
     """
 
 
-def refuse_files_and_dates(X):
-    """Raise ValueError for an X that is the name of a file, or holds dates."""
+def refuse_no_table(X):
+    """Raise ValueError for an X that is no rows of numbers: none, the name of a file, a dictionary,
+    what has its rows elsewhere, or dates.
+    """
+    if X is None:
+        raise ValueError("X is None; give rows of numbers, (n_samples, n_features)")
+    kind = type(X).__name__
+    if isinstance(X, Mapping) and not sp.issparse(X):  # a sparse matrix of keys is a dictionary
+        raise ValueError(f"X is a {kind}; make a table of it, for example pandas.DataFrame(X)")
+    if isinstance(X, Iterator):
+        raise ValueError(
+            f"X is a {kind}, which can be read once; make it an array, numpy.array(list(X)), or "
+            "read blocks of rows, fastgd.from_chunks"
+        )
+    if hasattr(X, "collect") and not hasattr(X, "__array__"):
+        raise ValueError(f"X is a {kind}, which holds no rows yet: X.collect() reads them")
     if isinstance(X, str | os.PathLike):
         raise ValueError(
             f"X is {str(X)!r}, not rows of numbers; read the file first, for example with "
@@ -44,8 +62,25 @@ def explained(error, X, y=None):
     if isinstance(error, TypeError):
         words = "X and y must hold numbers (y of a classifier: labels): "
         return NotNumbersError(f"{words if text.startswith(NO_NUMBERS) else ''}{text}")
+    if isinstance(error, OverflowError):
+        return ValueError(f"X holds a whole number that float64 cannot hold: {text}; scale it")
     if text.startswith("Expected 2D array, got 1D array"):
         return ValueError(_one_dimensional(X, y))
+    if text.startswith("Expected 2D array, got scalar"):
+        return ValueError(
+            f"Expected 2D array, got scalar array instead: X is {shown(X)}; give rows of numbers, "
+            "(n_samples, n_features)"
+        )
+    if text.startswith("Found array with dim"):
+        return ValueError(
+            f"{text} X has shape {np.shape(X)}: X.reshape(len(X), -1) makes one row of each entry"
+        )
+    if text.startswith("setting an array element with a sequence"):
+        return ValueError(_uneven(X, "X") or _uneven(y, "y") or text)
+    if "unique column names" in text:
+        names = [str(one) for one in X.columns]
+        twice = next(one for one in names if names.count(one) > 1)
+        return ValueError(f"X has {names.count(twice)} columns named {twice!r}; rename them")
     if text.startswith("Complex data"):
         name = "X" if np.iscomplexobj(X) else "y"
         return ValueError(f"{text.splitlines()[0]}: {name} holds complex numbers")
@@ -56,10 +91,8 @@ def explained(error, X, y=None):
         # A one-dimensional X holds documents, and the message would repeat a whole document.
         documents = np.ndim(X) == 1
         maker = "HashingVectorizer or TfidfVectorizer" if documents else "OneHotEncoder"
-        shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}...'"
-        return ValueError(
-            f"{shown}{column}: encode text as numbers first, for example with {maker}"
-        )
+        told = text if len(text) <= LONGEST else f"{text[:LONGEST]}...'"
+        return ValueError(f"{told}{column}: encode text as numbers first, for example with {maker}")
     return explained_labels(error, y)
 
 
@@ -105,6 +138,18 @@ def _one_dimensional(X, y):
     return (
         f"Expected 2D array, got 1D array instead: X has shape {np.shape(X)}. Reshape your data: "
         "X.reshape(-1, 1) if it is one feature, X.reshape(1, -1) if it is one row"
+    )
+
+
+def _uneven(rows, name):
+    """What is said of rows of different lengths, or ""."""
+    sizes = [np.size(one) if np.ndim(one) < 2 else 0 for one in rows] if rows is not None else []
+    other = next((k for k, size in enumerate(sizes) if size != sizes[0]), None)
+    if other is None:
+        return ""
+    return (
+        f"{name} has rows of different lengths: row 0 has {sizes[0]}, row {other} has "
+        f"{sizes[other]}; all need the same"
     )
 
 

@@ -344,6 +344,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
             return self._score_of(*scored(self, source))
+        if y is None:
+            raise ValueError("y is missing: score(X, y) needs what there was to predict")
         refuse_negative(sample_weight)
         if is_deviance(loss):
             return self._explained(self._linear(X), y, sample_weight, self._own_offset(offset))

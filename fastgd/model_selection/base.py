@@ -5,6 +5,7 @@ regularisation paths.
 from __future__ import annotations
 
 import copy
+import difflib
 import inspect
 import numbers
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import sklearn
 from sklearn.base import is_classifier
-from sklearn.metrics import check_scoring, get_scorer
+from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.metadata_routing import (
@@ -377,7 +378,7 @@ class PathSearch(GDEstimator):
         cv = check_cv(self.cv, y, classifier=is_classifier(self))
         index = np.arange(len(y))
         splits: list[tuple[np.ndarray, np.ndarray]] = []
-        for fold in cv.split(X, y, **params):
+        for fold in _folds(cv, X, y, params):
             try:
                 train, test = (index[rows] for rows in fold)
             except IndexError as error:
@@ -415,6 +416,13 @@ class PathSearch(GDEstimator):
         if not (isinstance(self.scoring, str) or callable(self.scoring)):
             raise ValueError(
                 f"scoring must be None, the name of one score or a callable, got {self.scoring!r}"
+            )
+        if isinstance(self.scoring, str) and self.scoring not in get_scorer_names():
+            near = difflib.get_close_matches(self.scoring, get_scorer_names(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            raise ValueError(
+                f"scoring={self.scoring!r} is no score of scikit-learn{hint} "
+                "sklearn.metrics.get_scorer_names() lists them"
             )
         return check_scoring(self._estimator_class(), scoring=self.scoring)
 
@@ -518,6 +526,15 @@ def score_name(search):
     return "share of the loss" if _scored_by_loss(loss) else "r2"
 
 
+def _folds(cv, X, y, params):
+    try:
+        return list(cv.split(X, y, **params))
+    except ValueError as error:
+        if params.get("groups") is not None or "groups" not in str(error):
+            raise
+        raise ValueError(f"cv={cv!r} needs groups=, a label of each row, in fit") from error
+
+
 def _routes():
     return sklearn.get_config()["enable_metadata_routing"]
 
@@ -544,6 +561,9 @@ def _score(scorer, model, X, y, params):
         raise ValueError(
             f"{what}: {error} Probabilities come with loss='log_loss' or 'modified_huber'"
         ) from error
+    except ValueError as error:
+        name = type(model).__name__
+        raise ValueError(f"scoring {name} with {scorer!r} fails: {error}") from error
     if not isinstance(found, numbers.Real):
         raise ValueError(f"scoring must give a number, got {found!r}")
     return float(found)

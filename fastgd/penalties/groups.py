@@ -13,7 +13,7 @@ import numpy as np
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.group_term import GroupTerm, least_strength
 from fastgd.runtime.array_types import HasArray, Vector
-from fastgd.runtime.component import python_only
+from fastgd.runtime.component import python_only, shown
 from fastgd.runtime.public import public
 
 Groups: TypeAlias = Sequence[Sequence[int] | HasArray] | HasArray
@@ -46,7 +46,13 @@ class Grouped(Penalty, abstract=True):
         members, sizes = _checked_groups(name, groups)
         if weights is None:
             weights = np.sqrt(sizes)
-        weights = np.asarray(weights, dtype=np.float64)
+        try:
+            weights = np.asarray(weights, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} weights must hold a number for each of the {sizes.size} groups, got "
+                f"{weights!r}"
+            ) from None
         if weights.shape != sizes.shape or not (np.isfinite(weights) & (weights >= 0.0)).all():
             raise ValueError(
                 f"{name} weights must be a finite number of at least 0 for each of the "
@@ -210,7 +216,8 @@ def _checked_groups(name, groups):
     wrong = [one for one in lists if one.ndim != 1 or not one.size or one.dtype.kind not in "iu"]
     if not lists or wrong:
         raise ValueError(
-            f"{name} groups must be lists of feature numbers, none of them empty, got {groups!r}"
+            f"{name} groups must be lists of feature numbers, none of them empty, as [[0, 1], [2]] "
+            f"of three features, got {shown(groups)}"
         )
     members = np.concatenate(lists).astype(np.int64)
     if members.min() < 0:

@@ -3,11 +3,14 @@ names them.
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.linear_model import Ridge
 
 from fastgd import (
     Adam,
+    CoefficientDisplay,
     ConvergenceDisplay,
     GDClassifier,
     Objective,
@@ -139,3 +142,23 @@ def test_what_a_display_cannot_draw_is_refused(options, message):
     history = {key: np.ones(2) for key in ("passes", "seconds", "objective", "bound")}
     with pytest.raises(ValueError, match=message):
         ConvergenceDisplay({"model": [history]}).plot(**options)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (GDClassifier, r"got the class GDClassifier: make it GDClassifier\(...\)"),
+        (X, r"or a pipeline or a search that ends in one, got an array of shape \(12, 3\)"),
+        (Ridge(), r"must be GDClassifier, GDRegressor or a search of theirs, .*, got Ridge\(\)"),
+    ],
+)
+@pytest.mark.parametrize("display", [ConvergenceDisplay, CoefficientDisplay])
+def test_what_is_no_estimator_of_ours_has_no_picture(display, given, message):
+    with pytest.raises(ValueError, match=message):
+        display.from_estimator(given)
+
+
+def test_missing_values_of_a_frame_in_an_objective():
+    frame = pd.DataFrame({"a": [0.5, 1.0], "b": pd.array([1, None], dtype="Int64")})
+    with pytest.raises(TypeError, match="'NAType'; impute or drop missing values"):
+        Objective("squared_error", frame, [0.0, 1.0])

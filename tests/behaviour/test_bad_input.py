@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
@@ -76,7 +77,20 @@ BAD_X = {
     "objects": (np.full((N, D), object()), "float|numeric"),
     "dicts": ([{"a": 1}] * N, "dict|dimension|2D"),
     "scalar": (3.0, "Expected 2D array|scalar"),
-    "ragged": ([[1.0] * D] * (N - 1) + [[1.0]], "inhomogeneous|sequence"),
+    "ragged": (
+        [[1.0] * D] * (N - 1) + [[1.0]],
+        "X has rows of different lengths: row 0 has 4, row 11 has 1",
+    ),
+    "none": (None, "X is None; give rows of numbers"),
+    "a dictionary": ({"a": [1.0] * N}, r"X is a dict; make a table of it, .*DataFrame\(X\)"),
+    "a generator": (iter(X), r"which can be read once; make it an array, numpy.array\(list\(X\)\)"),
+    "a frame that waits": (pl.DataFrame(X).lazy(), r"X is a LazyFrame, .*: X.collect\(\) reads"),
+    "too large for a float": ([[10**400] * D] * N, "a whole number that float64 cannot hold"),
+    "columns of one name": (
+        pd.DataFrame(X, columns=["a", "b", "a", "c"]),
+        "X has 2 columns named 'a'; rename them",
+    ),
+    "three axes": (X[:, :, None], r"dim 3, .* X has shape \(12, 4, 1\): X.reshape\(len\(X\), -1\)"),
     "dates": (np.full((N, D), np.datetime64("2020-01-01")), "dtype|datetime|float"),
     "text column": (
         pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "d": ["x"] * N}),
@@ -393,6 +407,18 @@ def test_validation_data_that_do_not_fit():
             assert_refused(
                 state, vars(state).copy(), "validation_fraction=0.1 of", "fit", X[few], y[few]
             )
+
+
+@pytest.mark.parametrize("model", models(), ids=repr)
+def test_a_score_needs_targets(model):
+    fitted = model.fit(X, right(model))
+    with pytest.raises(ValueError, match="y is missing"):
+        fitted.score(X)
+
+
+def test_a_y_of_different_lengths():
+    with pytest.raises(ValueError, match="y has rows of different lengths: row 0 has 1, row 1 has"):
+        GDRegressor().fit(X, [[1], [1, 2]] * (N // 2))
 
 
 def test_columns_that_differ_from_those_fitted():

@@ -156,9 +156,10 @@ def test_what_cannot_be_drawn_is_said(models, ax):
         ConvergenceDisplay.from_estimators(models["auto"])
     with pytest.raises(ValueError, match="X and y go together"):
         ConvergenceDisplay.from_estimator(GDRegressor(), X)
-    for without in (GDRegressor(), Ridge().fit(X, Y)):
-        with pytest.raises(NotFittedError, match="has no history_ to draw"):
-            ConvergenceDisplay.from_estimator(without, ax=ax)
+    with pytest.raises(NotFittedError, match="has no history_ to draw"):
+        ConvergenceDisplay.from_estimator(GDRegressor(), ax=ax)
+    with pytest.raises(ValueError, match=r"must be GDClassifier, .*, got Ridge"):
+        ConvergenceDisplay.from_estimator(Ridge().fit(X, Y), ax=ax)
 
 
 def test_a_figure_is_made_where_there_is_none(models):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.model_selection import GroupKFold
 
 import fastgd
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV
@@ -347,3 +348,43 @@ def test_messages_do_not_print_arrays():
         GDRegressor(alpha=list(range(30))).fit(X, Y)
     with pytest.raises(ValueError, match=r"-numpy\.inf and numpy\.inf are no bound"):
         GDRegressor(bounds=(None, 1.0)).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"scoring": "acuracy"}, "is no score of scikit-learn; did you mean 'accuracy'"),
+        ({"scoring": "zzz"}, r"is no score of scikit-learn; sklearn.metrics.get_scorer_names\(\)"),
+        ({"scoring": "r2"}, "scoring GDClassifier with .*r2_score.* fails: .*'b'"),
+        ({"cv": GroupKFold(2)}, r"cv=GroupKFold\(.*needs groups=, a label of each row, in fit"),
+    ],
+)
+def test_what_a_search_cannot_do(parameters, message):
+    search = GDClassifierCV(alphas=[1.0], **{"cv": 2, **parameters})
+    with pytest.raises(ValueError, match=message):
+        search.fit(X, np.array(["a", "b"])[Y])
+    assert not hasattr(search, "coef_")
+
+
+def test_classes_are_a_list():
+    with pytest.raises(ValueError, match="classes must be a list of all labels, got 'auto'"):
+        GDClassifier().partial_fit(X, Y, classes="auto")
+
+
+def test_text_in_a_chunk():
+    texts = fastgd.from_chunks(lambda: iter([(FRAME.assign(city="Ulm"), Y)]))
+    with pytest.raises(ValueError, match=r"chunk 0: .*'Ulm'; encode text as numbers first"):
+        GDRegressor().fit(texts)
+
+
+@pytest.mark.parametrize(
+    ("groups", "weights", "message"),
+    [
+        ([0, 0, 1], None, r"as \[\[0, 1\], \[2\]\] of three features, got \[0, 0, 1\]"),
+        ([["age"], ["city"]], None, "must be lists of feature numbers"),
+        ([[0, 1], [2]], "sqrt", "must hold a number for each of the 2 groups, got 'sqrt'"),
+    ],
+)
+def test_groups_that_are_none(groups, weights, message):
+    with pytest.raises(ValueError, match=message):
+        fastgd.GroupLasso(groups, weights)
