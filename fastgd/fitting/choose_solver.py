@@ -27,7 +27,7 @@ SURE_MARGIN = 1.3
 # 1.19, 1.19 and 1.27 with 3. A run on one row of 16, where two forecasts left doubt, made it 1.22,
 # 1.16 and 1.26.
 EARLY_MARGIN = 1.5
-# One that takes over where a plan has failed is on a hard problem, where a sure forecast is right
+# One that follows a plan that was left is on a hard problem, where a sure forecast is right
 # and others are not: of elastic nets with fewer rows than columns, Huber and squared losses with
 # insensitivity, dual ascent was forecast 35 to 600 passes and took 120 to 13,600.  So a sure one
 # goes first up to so many times the other's forecast.  Over the passes that 48 such fits, and 48
@@ -151,8 +151,8 @@ def compared(objective, tol, batch="auto"):
 
 
 def takeovers(objective, tol):
-    """(solver, forecast) of those that `auto` may take, in the order in which they take over from
-    each other: by their forecasts; then those whose need is unknown, where losses are not smooth
+    """(solver, forecast) of those that `auto` may take, in the order in which one is left for the
+    next: by their forecasts; then those whose need is unknown, where losses are not smooth
     update rules after all but the hopeless ones, for they prove nothing of them.  Hopeless ones are
     left out where there are others.
     """

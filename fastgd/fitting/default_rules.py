@@ -39,7 +39,9 @@ def rules_of_run(task, tried, solver, max_iter, max_time):
 
 
 def rules_along_path(task, objective):
-    """Rules for a step along a regularisation path: where it stalls a fit may change the plan."""
+    """Rules for a step along a regularisation path: a fit may leave the plan where that brings no
+    more.
+    """
     tol = task.settings.tol
     rules = _limits(task, task.max_time)
     if tol and task.score is None:
@@ -145,7 +147,7 @@ def _is_last(tried, method, objective, tol):
 
 
 def rules_of_rivals(settings, tried, objective, so_far=None, left=None, most=np.inf):
-    """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
+    """Rules by which `auto` leaves a plan early, for one that is expected to be there first.
 
     How much rows undo of each other's steps decides dual ascent, how many change the piece of
     their loss Newton's method where curvature jumps, how curvature is spread methods of past

@@ -65,7 +65,7 @@ class Stalled(StoppingRule):
 
 
 class LeavingRule(StoppingRule):
-    """A rule whose reason is that another plan is expected to be there first."""
+    """A rule by which the plan is left for one that is expected to be there first."""
 
     hands_over = True
 
@@ -111,7 +111,7 @@ class Overdue(LeavingRule):
         self.most = most
 
     def check(self, history):
-        """PLATEAU where the other plan is expected to be there first."""
+        """PLATEAU where the plan is left for the other one."""
         passes = history.estimates["passes"]
         if len(passes) < self.MIN_ESTIMATES:
             return None
@@ -213,7 +213,7 @@ class Outgrown(LeavingRule):
         self.forecast, self.other, self.left = forecast, other, left
 
     def check(self, history):
-        """PLATEAU where the other plan is expected to be there first."""
+        """PLATEAU where the plan is left for the other one."""
         left = self.left()
         grown = left > self.forecast
         return StopReason.PLATEAU if grown and left > self.other() else None
@@ -247,7 +247,7 @@ class Outpaced(LeavingRule):
         self.least = self.MIN_OWN_EPOCHS if noise <= self.FEW_NOISE_EPOCHS else 0
 
     def check(self, history):
-        """PLATEAU where the other plan is expected to be there first."""
+        """PLATEAU where the plan is left for the other one."""
         if not self.least <= history.done < self.most:
             return None
         # A warm start goes on with the averages of the fit before.
@@ -290,7 +290,7 @@ class Slow(LeavingRule):
         self.forecast, self.so_far = forecast, so_far
 
     def check(self, history):
-        """PLATEAU where the other plan is expected to be there first."""
+        """PLATEAU where the plan is left for the other one."""
         batch, passes = history["batch"], history["passes"]
         if not passes or passes[-1] + self._overhead(passes) < self.forecast:
             return None

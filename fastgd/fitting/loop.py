@@ -133,7 +133,7 @@ class Outlook:
     likely : float or None
         F*, where an estimate ends the run.
     handed_over : bool
-        Whether another plan is expected to be there first.
+        Whether the plan is to be left for one that is expected to be there first.
     to_go : float or None
         Passes' worth of time that this plan would still have taken at its rate so far, then.
     """

@@ -1,4 +1,4 @@
-"""Another plan where one stalls."""
+"""Which plan one is left for, and what becomes of the results of both."""
 
 import threading
 from dataclasses import dataclass, field, replace
@@ -52,8 +52,7 @@ class PlanRecord:
 
 
 def run_by_plans(task, objective, go, start, state, saved=None):
-    """(plan, result, updates) of a run that goes on by another plan where the first turns out
-    wrong.
+    """(plan, result, updates) of a run whose plan may be left for another one.
 
     `go(record, rule, start, state, saved)` gives the result of the last of the plans, within what
     is `remaining` for it.  A `saved` run is restored.
@@ -113,7 +112,7 @@ class _PlanRun:
         self.result = result
 
     def change(self):
-        """Let another plan be the last one where this one is stuck; whether there is one."""
+        """Leave the plan for another one, where there is one; whether there is."""
         task, record, result = self.task, self.record, self.result
         tol = task.settings.tol
         if not (self.may_change and _stuck(record.tried[-1], self.objective, result, tol)):
@@ -201,8 +200,8 @@ def _with_rows_in_order(task, objective, plan):
 
 
 def joined(objective, before, after, tol=0.0):
-    """One result for a run and the one that went on from its point by another plan; the better
-    of the two points.
+    """One result for a plan that was left and one that went on from its point; the better of the
+    two points.
     """
     fell = after.objective <= before.objective
     history = before.history.joined(after.history, fell)
@@ -272,8 +271,7 @@ def _brought_no_more(plan, result, tol):
 
 
 def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
-    """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others
-    were tried, too.
+    """Plan and rule for which the last of `tried` is left; None where all others were tried, too.
 
     Before those whose need nobody can tell, one that was left for another plan is taken up again,
     that with least `to_go` at its own pace, if that is less than they are feared to take: it did
@@ -283,7 +281,7 @@ def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
     interior point method left.
     """
     known = set(map(_name, tried))
-    abandoned, least = _cheapest_abandoned_plan(tried, to_go) if automatic else (None, np.inf)
+    before, least = _cheapest_left_plan(tried, to_go) if automatic else (None, np.inf)
     for solver, forecast in _after(tried[-1], takeovers(F, tol)):
         name = solver.rule_name or solver.name
         if (name, solver.form) in known or not (automatic or _follows_a_name(solver, forecast, F)):
@@ -294,14 +292,14 @@ def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
         along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
         reasons = (*tried[-1].reasons, f"{why}, so {along} went on from there")
         return Plan(name, solver.traits.batch_sizes[0], "auto", reasons, solver.form), rule
-    if abandoned is None:
+    if before is None:
         return None
-    along = f"{abandoned.solver} {abandoned.form}".rstrip()
+    along = f"{before.solver} {before.form}".rstrip()
     reasons = (*tried[-1].reasons, f"{why}, so {along} was taken up again")
-    return replace(abandoned, batch_size=batch_sizes()[abandoned.solver][0], reasons=reasons), None
+    return replace(before, batch_size=batch_sizes()[before.solver][0], reasons=reasons), None
 
 
-def _cheapest_abandoned_plan(tried, to_go):
+def _cheapest_left_plan(tried, to_go):
     """What had least left at its own pace of the plans that were left for another one, and how
     much; None and inf where there is none but the last, or one was taken up again before.
     """
@@ -324,8 +322,8 @@ def _name(plan):
 
 
 def _follows_a_name(solver, forecast, F):
-    """Whether a solver may take over from one that was named: the interior point method, and for
-    non-smooth losses what is expected to get there.
+    """Whether one that was named may be left for a solver: for the interior point method, and of
+    non-smooth losses for what is expected to get there.
     """
     if F.loss_smooth:
         return solver.form == INTERIOR_POINT

@@ -71,8 +71,8 @@ class Result:
     doubt : float
         What the objective may be wrong by; the bound takes it in.
     to_go : float or None
-        What was left at its own pace, in passes' worth of time, where the run was left because
-        another plan is expected to take less.
+        What was left at its own pace, in passes' worth of time, where the plan was left for one
+        that is expected to be there first.
     """
 
     point: np.ndarray

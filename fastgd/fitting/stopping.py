@@ -42,8 +42,8 @@ class LoopRule:
         Whether its reason rests on falls of F alone: where steps are the solver's own a proof is
         tried first, and else its `estimate(history)` of F - F* is held against others.
     hands_over : bool
-        Whether its reason is that another plan is expected to be there first: no proof is tried
-        then.
+        Whether by its reason the plan is left for one that is expected to be there first: no proof
+        is tried then.
     reads_estimates : bool
         Whether it looks at what the solver estimates after each iteration (`History.estimates`):
         where it would end the run, a check is due.

@@ -1,4 +1,4 @@
-"""What takes over from updates on some of the rows, where these are few.
+"""The plan for which updates on some of the rows are left, where these are few.
 
 Noise leaves averages of one-row steps about p / (n e) above the optimum, relative to F, after e
 epochs, p unknowns and n rows, whatever their rates (Polyak and Juditsky, 1992). By that alone 150
@@ -27,8 +27,8 @@ FEW_ROWS = 5000
 
 
 def may_be_succeeded(settings, plan, objective):
-    """Whether another plan may take over: from automatic rates on some of few rows that the user
-    chose, for a convex objective.
+    """Whether the plan may be left for another one: automatic rates on some of few rows that the
+    user chose, for a convex objective.
     """
     F = objective
     chosen = settings.solver != "auto" or settings.batch_size != "auto"
@@ -44,13 +44,13 @@ def may_be_succeeded(settings, plan, objective):
 
 
 def worth_of_successor(settings, objective):
-    """Passes' worth of time that what takes over is expected to take; inf where nobody knows."""
+    """Passes' worth of time that the next plan is expected to take; inf where nobody knows."""
     forecast = cheapest(objective, settings.tol)[1]
     return np.inf if forecast.last else forecast.passes
 
 
 def successor(settings, objective, before, epochs):
-    """Plan and rule of what takes over after so many epochs of the plan `before`; None where `auto`
+    """Plan and rule for which the plan `before` is left after so many epochs; None where `auto`
     would choose nothing but such updates.
     """
     plan, rule = make_plan(replace(settings, solver="auto", batch_size="auto"), objective)

@@ -1,7 +1,7 @@
 """Algorithms: how a state moves by one iteration.  One contract for all, in `base`.
 
 `REGISTRY` holds those that `solver=` and `auto` can choose.  A new one is a file with its class,
-and a line here.  Where one stalls the others take over in this order.
+and a line here.  One is left for the others in this order.
 """
 
 from fastgd.solvers.base import Solver

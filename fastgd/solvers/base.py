@@ -64,8 +64,8 @@ class Progress(NamedTuple):
     on_all_rows : bool
         Whether the state belongs to all rows; if not, nothing else is told.
     dearer : bool
-        Whether iterations are about to take more than they did: a check is due, for another plan
-        may be better now.
+        Whether iterations are about to take more than they did: a check is due, for the plan
+        may be left for another one now.
     done : bool
         Whether the solver has nothing left to do.
     """
@@ -104,7 +104,7 @@ class Forecast(NamedTuple):
     reason : str
         Why that is little, in the words of a plan.
     last : bool
-        Whether it ranks after all others whatever `passes` is: used only where they stall.
+        Whether it ranks after all others whatever `passes` is: used only where they were left.
     sure : bool
         Whether it is mostly the cost of matrices, which are few whatever the data are; a sure one
         is preferred within a margin of the best.
@@ -261,8 +261,8 @@ class Traits:
         Whether steps come from the curvature of F: where that of the loss jumps they tell nothing
         of the next ones.
     judged_by : {"", "falls", "bound", "forecast"}
-        By what `auto` judges how much is left, and leaves a run where another plan is expected to
-        be there first: falls of F, once what was forecast is spent, how its bound comes closer, or
+        By what `auto` judges how much is left, and leaves a plan for one that is expected to be
+        there first: falls of F, once what was forecast is spent, how its bound comes closer, or
         `passes_left`, what the solver forecasts anew.  "" where the forecast is the cost of
         matrices, which takes two or three times that at most; others may take a hundred times
         theirs.
