@@ -137,7 +137,7 @@ class GroupDescent:
             if off < before
             else np.inf
         )
-        step = n_moving**2 * (n_moving + k) / STEP_PRODUCTS
+        step = n_moving**2 * (n_moving + k + self.model.forming) / STEP_PRODUCTS
         return 2.0 * step < epochs * n_moving * k * self.model.length / EPOCH_PRODUCTS
 
     def off(self):

@@ -12,6 +12,8 @@ from fastgd.solvers.l1 import kernels
 
 # A value of a compressed column takes so many times as long as one of a line of a matrix.
 FAR = 4.0
+# A product of two columns by BLAS takes so many times what one of a Newton step does.
+BLAS = 0.3
 
 
 class MatrixModel:
@@ -30,7 +32,9 @@ class MatrixModel:
     def __init__(self, matrix, gradient, coef, means):
         self.matrix, self.means, self._gradient = matrix, means, gradient
         self._begun, self._coef = gradient.copy(), coef.copy()
-        self.length = len(matrix)  # of what an epoch reads for each coefficient
+        # What an epoch reads for each coefficient, and what `part` takes for each entry, in the
+        # products of a Newton step.
+        self.length, self.forming = len(matrix), 0.0
 
     def epoch(self, coef, *groups):
         """What `fastgd.solvers.l1.kernels.group_epoch` does and returns."""
@@ -73,7 +77,7 @@ class DenseColumns:
 
     def __init__(self, columns, residuals, l2, means):
         self.columns, self.residuals, self.l2, self.means = columns, residuals, l2, means
-        self.length = columns.shape[1]
+        self.length, self.forming = 2 * columns.shape[1], BLAS * columns.shape[1]
 
     def epoch(self, coef, *groups):
         """As that of `MatrixModel`."""
@@ -121,7 +125,8 @@ class SparseColumns:
         self.columns, self.weights, self.residuals, self.l2 = columns, weights, residuals, l2
         self.means = columns.T @ weights if centred else np.zeros(columns.shape[1])
         self.shift = -(weights @ residuals) if centred else np.zeros(residuals.shape[1])
-        self.length = FAR * columns.nnz / max(columns.shape[1], 1)
+        n, d = columns.shape
+        self.length, self.forming = FAR * columns.nnz / d, FAR * (columns.nnz / d) ** 2 / n
 
     def epoch(self, coef, *groups):
         """As that of `MatrixModel`."""

@@ -38,6 +38,9 @@ GROWTH = 2
 # The minimum over a set is found to this share of the greatest violation, or of what tol asks for.
 INNER = 0.05
 SHARE = 0.2
+# What a matrix of m dense columns takes, 0.05 n m^2 ns, is some 30 epochs, of which one takes 0.25
+# m^2 K ns with it and 0.5 n m K by columns, where m is so many times K.
+COLUMNS_PER_PREDICTION = 150
 # A value that follows from a matrix is as good as one from a pass where it is off by less than this
 # share, and than this share of tol.
 EXTRAPOLATED = 1e-9
@@ -72,6 +75,7 @@ class GroupSetMemory:
     rounding: float = 0.0
 
 
+@shaped(_features="int64 m in 0:d", _matrix="m m", _means="m")
 class GroupSet(Solver):
     """Block coordinate descent on a working set, for a squared loss of one prediction or several.
 
@@ -99,6 +103,7 @@ class GroupSet(Solver):
     traits = Traits(reads="sums", second_order=True, memory_needs_same_objective=True)
     made_with = ("tol",)
     Memory = GroupSetMemory
+    workspace_names = "_features", "_matrix", "_means"
 
     @classmethod
     def refusal(cls, objective):
@@ -132,7 +137,10 @@ class GroupSet(Solver):
         )
         self._all = takes_all(F)
         self._columns: Any = None if self._all else ColumnSubset(F, F.rows)
-        self._matrix: Any = None
+        # Of the last matrix, and of the last columns that were gathered.
+        self._features = np.empty(0, dtype=np.int64)
+        self._matrix, self._means = np.empty((0, 0)), np.empty(0)
+        self._gathered: tuple = (self._features, None, None)
 
     def advance(self, state):
         """The minimum over a working set, and a pass."""
@@ -144,7 +152,8 @@ class GroupSet(Solver):
         off = float(violations.max(initial=0.0))
         total = state.value + F.rest_value(state.point)
         groups = self.groups if self._all else self._chosen(table[:d], gradient[:d], violations)
-        goal = max(self._goal(state, total), 0.0 if self._all else INNER * off)
+        whole = groups.sizes.size == self.groups.sizes.size
+        goal = max(self._goal(state, total), 0.0 if whole else INNER * off)
         before, point = state.point, self._lowest(table, gradient, groups, goal)
         if not self._follow(state, before, point):
             state.point = point
@@ -259,77 +268,90 @@ class GroupSet(Solver):
         """F over these columns, intercepts at their best: a matrix where it is the shorter one."""
         F = self.objective
         if not self._all and by_columns(self._columns, features):
-            make = sparse_columns if F.rows.sparse else dense_columns
-            return make(self._columns, features, coef)
-        matrix, means = self._curvature(features)
+            if F.rows.sparse:
+                return sparse_columns(self._columns, features, coef)
+            if not np.array_equal(self._gathered[0], features):
+                self._gathered = features, *gathered(F, features)
+            return dense_columns(F, *self._gathered[1:], coef)
+        if not np.array_equal(self._features, features):
+            self._features = features
+            self._matrix, self._means = self._curvature(features)
         along = gradient[features].T.copy()
         if F.fit_intercept:
-            along -= gradient[F.n_features][:, None] * means
-        return MatrixModel(matrix, along, coef, means)
+            along -= gradient[F.n_features][:, None] * self._means
+        return MatrixModel(self._matrix, along, coef, self._means)
 
     def _curvature(self, features):
         """The matrix of these columns, less that of their means where there are intercepts, and
         these means.
         """
         F = self.objective
-        if not self._all:
+        if self._all:
+            found, where = measured_once(F, mean_products), np.append(features, F.n_features)
+        else:
             curvatures = np.ascontiguousarray(np.broadcast_to(F.samples.weights, (F.n_samples,)))
             chosen = np.sort(features)
             found = self._columns.curvature(chosen, curvatures)
             mirror(found)
             where = np.append(np.searchsorted(chosen, features), chosen.size)
-            return self._centred(found[np.ix_(where, where)])
-        if self._matrix is None:
-            where = np.append(features, F.n_features)
-            self._matrix = self._centred(measured_once(F, mean_products)[np.ix_(where, where)])
-        return self._matrix
-
-    def _centred(self, matrix):
-        F, means, found = self.objective, matrix[-1, :-1].copy(), matrix[:-1, :-1].copy()
+        matrix = found[np.ix_(where, where)]
+        means, matrix = matrix[-1, :-1].copy(), matrix[:-1, :-1].copy()
         if F.fit_intercept:
-            found -= np.outer(means, means)
-        found[np.diag_indices_from(found)] += F.term.strong_convexity
-        return found, means
+            matrix -= np.outer(means, means)
+        matrix[np.diag_indices_from(matrix)] += F.term.strong_convexity
+        return matrix, means
 
 
 def by_columns(subset, features):
-    """Whether an epoch over these columns themselves is shorter than one over their matrix."""
+    """Whether epochs over these columns themselves are shorter than a matrix of them and epochs
+    over it.
+    """
     if subset.rows.sparse:
         return subset.are_swept(features)
-    return features.size > subset.objective.n_samples
+    F, size = subset.objective, features.size
+    n, k = F.n_samples, F.n_predictions
+    return size * n > COLUMNS_PER_PREDICTION * k * (2 * n - size)
 
 
-def dense_columns(subset, features, coef):
-    """The model of these columns with coefficients (K, n) by columns: those of others are 0."""
-    F = subset.objective
-    weights, targets = shares_of(F)
+def gathered(F, features):
+    """Dense columns, (m, n), less their means where there are intercepts and times the roots of the
+    rows' weights, and these means.
+    """
+    weights = shares_of(F)
     columns = np.ascontiguousarray(F.rows.part(slice(None), features).T, dtype=np.float64)
     means = columns @ weights if F.fit_intercept else np.zeros(features.size)
-    columns = columns - means[:, None]
-    residuals = coef @ columns - targets.T
-    roots = np.sqrt(weights)
-    return DenseColumns(columns * roots, residuals * roots, F.term.strong_convexity, means)
+    columns -= means[:, None]
+    columns *= np.sqrt(weights)
+    return columns, means
+
+
+def dense_columns(F, columns, means, coef):
+    """The model of gathered columns with coefficients (K, m): those of others are 0."""
+    residuals = coef @ columns - targets_of(F).T * np.sqrt(shares_of(F))
+    return DenseColumns(columns, residuals, F.term.strong_convexity, means)
 
 
 def sparse_columns(subset, features, coef):
-    """The same of compressed ones."""
+    """The same of compressed ones, as they are."""
     F = subset.objective
-    weights, targets = shares_of(F)
     values, rows, starts, places = subset.by_column(features)
     every = sp.csc_array((values, rows, starts), shape=(F.n_samples, starts.size - 1))
     columns = every[:, places[:-1]]
-    residuals = np.ascontiguousarray(columns @ coef.T - targets)
-    return SparseColumns(columns, weights, residuals, F.term.strong_convexity, F.fit_intercept)
+    residuals = np.ascontiguousarray(columns @ coef.T - targets_of(F))
+    rest = F.term.strong_convexity, F.fit_intercept
+    return SparseColumns(columns, shares_of(F), residuals, *rest)
 
 
 def shares_of(F):
-    """Weights of the rows that sum to 1, and targets less offsets, (n, K), less their mean where
-    there are intercepts.
-    """
-    weights = np.broadcast_to(F.samples.weights, (F.n_samples,)) / F.n_active
+    """Weights of the rows, which sum to 1."""
+    return np.broadcast_to(F.samples.weights, (F.n_samples,)) / F.n_active
+
+
+def targets_of(F):
+    """Targets less offsets, (n, K), less their mean where there are intercepts."""
     targets = F.samples.targets.reshape(F.n_samples, -1)
     targets = targets - np.reshape(F.samples.offsets, (-1, 1))
-    return weights, targets - (weights @ targets if F.fit_intercept else 0.0)
+    return targets - shares_of(F) @ targets if F.fit_intercept else targets
 
 
 def groups_of(objective):

@@ -269,7 +269,7 @@ def test_values_that_follow_from_a_matrix_are_those_of_a_pass():
 
 
 def test_columns_are_for_wide_sets():
-    wide, tall = (objective("rows", n=n, d=60) for n in (20, 200))
+    wide, tall = (objective("rows", n=n, d=60) for n in (20, 2000))
     chosen = np.arange(50)
     assert group_set.by_columns(ColumnSubset(wide, wide.rows), chosen)
     assert not group_set.by_columns(ColumnSubset(tall, tall.rows), chosen)
