@@ -26,6 +26,8 @@ from fastgd.solvers.l1.extrapolation import best_shares
 # Epochs between two looks at what is left, and the most of these looks.
 EPOCHS = 5
 ROUNDS = 200
+# Epochs that change derivatives by this share of what they did first are quick enough as they are.
+QUICK = 0.01
 # While groups become 0 or leave it a Newton step is none of the last ones; not for ever.
 PATIENCE = 4
 # Products a ns: of n features that are not 0 a Newton step takes n^3, an epoch n d K. They took 117
@@ -74,22 +76,30 @@ class GroupDescent:
             found[g] = values[-1] * (1.0 + 1e-9)
         return found
 
-    def minimise(self, tolerance):
+    def minimise(self, tolerance, tighter=np.inf, free=0.0):
         """Move the coefficients, and the gradient with them, to where no group's subgradient of
-        least norm is longer than `tolerance`, as far as so many rounds get.
+        least norm is longer than `tolerance`, as far as so many rounds get; or than what is
+        `tighter` while epochs have taken no more than `free` ns, as they are counted.
         """
-        before = np.inf
+        before, spent, aim = np.inf, 0.0, min(tolerance, tighter)
         for turn in range(ROUNDS):
-            changed = self._epochs(0.1 * tolerance)
+            changed = self._epochs(0.1 * aim)
+            spent += (EPOCHS + 1) * self._epoch_time()
             off = self.off()
-            if off <= tolerance:
+            if off <= aim or (off <= tolerance and spent >= free):
                 return
-            if (not changed or turn >= PATIENCE) and self._newton_pays(off, before, tolerance):
+            settled = not changed or turn >= PATIENCE
+            if settled and off > tolerance and self._newton_pays(off, before, tolerance):
                 self.settle()
                 off = self.off()
-                if off <= tolerance:
+                if off <= aim:
                     return
             before = off
+
+    def _epoch_time(self):
+        """Ns of an epoch over the features that are not 0, by a count."""
+        n_moving = np.count_nonzero(self.coef.any(axis=0))
+        return n_moving * len(self.coef) * self.model.length / EPOCH_PRODUCTS
 
     def _epochs(self, tolerance):
         """An epoch over all groups, and some over those that are not 0, until one changes no
@@ -100,15 +110,15 @@ class GroupDescent:
         groups = self.ends, self.groups.strengths, self.curvatures, self.groups.l1
         arrays, every = (self.coef, *self.model.state()), True
         points: list = []
-        changed = False
+        first, changed = 0.0, False
         for _ in range(EPOCHS + 1):
             largest, other = self.model.epoch(self.coef, *groups, every)
             if largest <= tolerance:
                 return changed or other
-            changed, every = changed or other, False
+            changed, every, first = changed or other, False, max(first, largest)
             points = [] if other else points
             points.append([one.copy() for one in arrays])
-        if len(points) > 2:
+        if len(points) > 2 and largest > QUICK * first:
             self._extrapolate(arrays, points)
         return changed
 
@@ -132,13 +142,9 @@ class GroupDescent:
     def _newton_pays(self, off, before, tolerance):
         """Whether two Newton steps take less time than the epochs that are left at this pace."""
         k, n_moving = len(self.coef), np.count_nonzero(self.coef.any(axis=0))
-        epochs = (
-            (EPOCHS + 1) * np.log(off / tolerance) / np.log(before / off)
-            if off < before
-            else np.inf
-        )
+        left = np.log(off / tolerance) / np.log(before / off) if off < before else np.inf
         step = n_moving**2 * (n_moving + k + self.model.forming) / STEP_PRODUCTS
-        return 2.0 * step < epochs * n_moving * k * self.model.length / EPOCH_PRODUCTS
+        return 2.0 * step < (EPOCHS + 1) * left * self._epoch_time()
 
     def off(self):
         """The longest of the groups' subgradients of least norm."""

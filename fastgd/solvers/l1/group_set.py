@@ -19,7 +19,7 @@ from fastgd.certificates.rounding import intercept_rounding, offset_size, sum_ro
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import mirror
 from fastgd.losses.each_target import is_square
-from fastgd.objective.cost_model import curvature_cost
+from fastgd.objective.cost_model import curvature_cost, pass_cost
 from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.gram import gram_sum
 from fastgd.objective.measured import measured_once
@@ -41,6 +41,9 @@ SHARE = 0.2
 # What a matrix of m dense columns takes, 0.05 n m^2 ns, is some 30 epochs, of which one takes 0.25
 # m^2 K ns with it and 0.5 n m K by columns, where m is so many times K.
 COLUMNS_PER_PREDICTION = 150
+# So many values of dense columns are gathered for a matrix: 300 x 200 take 1 ms, 3.8 by tiles of
+# rows.
+FEW_VALUES = 1_000_000
 # A value that follows from a matrix is as good as one from a pass where it is off by less than this
 # share, and than this share of tol.
 EXTRAPOLATED = 1e-9
@@ -153,8 +156,9 @@ class GroupSet(Solver):
         total = state.value + F.rest_value(state.point)
         groups = self.groups if self._all else self._chosen(table[:d], gradient[:d], violations)
         whole = groups.sizes.size == self.groups.sizes.size
-        goal = max(self._goal(state, total), 0.0 if whole else INNER * off)
-        before, point = state.point, self._lowest(table, gradient, groups, goal)
+        goal = self._goal(state, total)
+        goals = max(goal, 0.0 if whole else INNER * off), goal
+        before, point = state.point, self._lowest(table, gradient, groups, goals)
         if not self._follow(state, before, point):
             state.point = point
             self._evaluate_point(state)
@@ -252,12 +256,15 @@ class GroupSet(Solver):
             return max(min(own, np.sqrt(target * curved / groups.sizes.size)), rounding)
         return max(target * strength / (2.0 * rest + total), rounding)
 
-    def _lowest(self, table, gradient, groups, goal):
-        """Unknowns, (size,), where F is least over these groups, from `table` on."""
+    def _lowest(self, table, gradient, groups, goals):
+        """Unknowns, (size,), where F is least over these groups, from `table` on: to the first goal
+        at least, and to the second while that takes less than a pass.
+        """
         F, d, features = self.objective, self.objective.n_features, groups.features
         coef = table[features].T.copy()
         model = self._model(features, coef, gradient)
-        GroupDescent(model, coef, groups).minimise(goal)
+        least, tighter = goals
+        GroupDescent(model, coef, groups).minimise(least, tighter, pass_cost(F))
         moved = table.copy()
         moved[features] = coef.T
         if F.fit_intercept:
@@ -272,7 +279,8 @@ class GroupSet(Solver):
                 return sparse_columns(self._columns, features, coef)
             if not np.array_equal(self._gathered[0], features):
                 self._gathered = features, *gathered(F, features)
-            return dense_columns(F, *self._gathered[1:], coef)
+            _, columns, means = self._gathered
+            return dense_columns(F, columns, means, coef)
         if not np.array_equal(self._features, features):
             self._features = features
             self._matrix, self._means = self._curvature(features)
@@ -286,6 +294,12 @@ class GroupSet(Solver):
         these means.
         """
         F = self.objective
+        if not self._all and not F.rows.sparse and features.size * F.n_samples <= FEW_VALUES:
+            columns, means = gathered(F, features)
+            F.meter.count(features.size / F.n_features)
+            matrix = columns @ columns.T
+            matrix[np.diag_indices_from(matrix)] += F.term.strong_convexity
+            return matrix, means
         if self._all:
             found, where = measured_once(F, mean_products), np.append(features, F.n_features)
         else:
