@@ -21,6 +21,7 @@ from fastgd.data.digest import hash_of
 from fastgd.data.far_columns import read_from
 from fastgd.data.readings import seen_of
 from fastgd.data.rows import DenseRows, moved_intercept
+from fastgd.data.shared_readings import SharedReadings
 from fastgd.data.sources import Block, Reading
 from fastgd.runtime.free_memory import free_memory
 from fastgd.runtime.heap import give_back
@@ -153,9 +154,23 @@ class BlockRows:
         # What is to be taken from the columns where those far from 0 are read as distances.
         self.far: np.ndarray | None = None
         self.centers: np.ndarray | None = None
+        # Where several runs take part in each reading.
+        self.readings: SharedReadings | None = None
+        # Bytes that a fit may take.
+        self.memory = 0
+
+    def for_several_runs(self):
+        """The same rows, each reading of which serves all runs of `readings.together`."""
+        shared = copy.copy(self)
+        shared.readings = SharedReadings(self.parts)
+        return shared
 
     def parts(self):
-        """(facts, rows) of each block, in order: one reading.
+        """(facts, rows) of each block, in order: one reading, which may be shared."""
+        return self._parts() if self.readings is None else self.readings.blocks()
+
+    def _parts(self):
+        """A reading of its own.
 
         Raises
         ------

@@ -46,7 +46,7 @@ from fastgd.fitting.lines import Lines
 from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, random_by_name, steps_are_automatic
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.runs import fit_targets, target_threads
+from fastgd.fitting.runs import fit_targets, runs_at_once
 from fastgd.fitting.stopping import StopReason, user_rules
 from fastgd.fitting.task import Task
 from fastgd.losses.base import VectorLoss, find_loss, takes_labels
@@ -266,10 +266,11 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             runs = restoration.checkpoint(data, seeds, starts, states)
             task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, found.sample_weight, n_targets)
-        buffered = target_threads(task, n_targets) > 1
-        task.watch = self._watch(callbacks, n_targets, buffered)
+        at_once = runs_at_once(task, n_targets)
+        task.watch = self._watch(callbacks, n_targets, at_once > 1)
         if not rows.in_memory:
-            task.notes += (rows.how_read(),)
+            serves = f"; a reading serves {at_once} models at once" if at_once > 1 else ""
+            task.notes += (rows.how_read() + serves,)
         elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
         try:

@@ -101,7 +101,7 @@ def survey(source, memory, n_threads=1, shift=False, labels=False):
     give_back()
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
     found.names = listed(source.feature_names)
-    found.moments = moments
+    found.moments, found.memory = moments, memory
     found.far = far.centers(d) if shift else None
     return Surveyed(found, y, sample_weight, offset)
 

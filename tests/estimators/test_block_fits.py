@@ -3,6 +3,7 @@
 import re
 import tracemalloc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from fastgd.data.block_rows import added_in_order
 from fastgd.data.sources import Block
 from fastgd.data.targets import as_samples
 from fastgd.fitting.choose_solver import READ, batch_sizes
+from fastgd.fitting.runs import runs_at_once
 from fastgd.losses.base import Loss
 from fastgd.losses.regression import SquaredError
 from fastgd.solvers import REGISTRY
@@ -581,3 +583,66 @@ def test_scores_refuse_negative_weights(kind):
     for given in ((X, y, weights), (source_of(X, y, weights),)):
         with pytest.raises(ValueError, match="sample_weight must not be negative, got -1"):
             model.score(*given)
+
+
+def counted(X, y):
+    """A source, and a list with a number for each of its readings."""
+    readings = []
+
+    def chunks():
+        readings.append(len(readings))
+        for first in range(0, len(X), 50):
+            yield X[first : first + 50], y[first : first + 50]
+
+    return from_chunks(chunks), readings
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty"),
+    [("squared_error", "l2"), ("huber", "l2"), ("poisson", "l2"), ("squared_error", "l1")],
+)
+def test_several_targets_are_fitted_by_the_readings_of_one(loss, penalty, monkeypatch):
+    X, y = problem()
+    Y = np.exp(np.stack([y, X[:, 0], X[:, 1] - y], axis=1))
+
+    def fitted(targets, memory=MEMORY):
+        source, readings = counted(X, targets)
+        made = GDRegressor(loss=loss, penalty=penalty, alpha=0.01, memory=memory)
+        return made.fit(source), len(readings)
+
+    model, n_readings = fitted(Y, 1e6)
+    assert "a reading serves 3 models at once" in str(model.plan_[0])
+    alone = [fitted(Y[:, k]) for k in range(3)]
+    assert n_readings == max(n for _, n in alone)
+    monkeypatch.setattr("fastgd.fitting.runs.runs_at_once", lambda *_: 1)
+    in_turn, n_in_turn = fitted(Y, 1e6)
+    np.testing.assert_array_equal(model.coef_, in_turn.coef_)
+    np.testing.assert_array_equal(model.intercept_, in_turn.intercept_)
+    # The first reading is that of all.
+    assert n_in_turn == 1 + sum(n - 1 for _, n in alone)
+
+
+@pytest.mark.parametrize(
+    ("location", "memory", "n_at_once"),
+    [("blocks", 2 * 5 * 16_000, 5), ("blocks", 1e9, 8), ("blocks", 0, 4), ("elsewhere", 1e9, 1)],
+)
+def test_memory_bounds_how_many_targets_share_a_reading(location, memory, n_at_once):
+    rows = SimpleNamespace(in_memory=False, location=location, memory=memory)
+    rows.shape = lambda: (1000, 3)
+    assert runs_at_once(SimpleNamespace(rows=rows), 8) == n_at_once
+
+
+def test_other_rows_in_a_reading_that_targets_share_are_noticed():
+    X, y = problem()
+    readings = []
+
+    def chunks():
+        readings.append(1)
+        for first in range(0, len(X), 50):
+            rows = X[first : first + 50]
+            yield rows + (len(readings) > 1), np.stack([y[first : first + 50]] * 2, axis=1)
+
+    model = GDRegressor(memory=1e6)
+    with pytest.raises(ValueError, match="is not what it was at the first reading"):
+        model.fit(from_chunks(chunks))
+    assert not hasattr(model, "coef_")
