@@ -56,7 +56,7 @@ from fastgd.fitting.task import Run, SavedRun
 from fastgd.runtime.array_shapes import WrongArray
 
 FORMAT = "fastgd checkpoint"
-VERSION = 7
+VERSION = 8
 HEADER = "checkpoint.json"
 # What `begin` has of each target.
 OF_TARGETS = "seeds", "starts", "states"

@@ -171,12 +171,14 @@ class ColumnSubset:
             n / (firsts.size * few) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
         )
 
-    def are_swept(self, chosen, far=False, n_nonzero=0):
+    def are_swept(self, chosen, far=False, n_nonzero=0, alike=False):
         """Whether coordinate descent goes over the chosen columns themselves, not over a matrix
         of them; sooner where the coefficients are `far` from their optimum, and where those that
-        are not 0 have no matrix.
+        are not 0 have no matrix, but not where it fails because they are `alike`.
         """
         size = chosen.size
+        if alike and size <= WIDEST_MATRIX:
+            return False
         numbers = NUMBERS_PER_ENTRY_FAR if far and size > FEW_COLUMNS else NUMBERS_PER_ENTRY
         if size > WIDEST_MATRIX and not self.is_all:
             return True
