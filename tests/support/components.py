@@ -115,8 +115,8 @@ class CountLikelihood(Loss):
     def curvature(self, prediction, target):
         return math.exp(prediction)
 
-    def mean(self, prediction):
-        return math.exp(prediction)
+    def mean(self, predictions):
+        return np.exp(predictions)
 
 
 class HalfSquare(Loss):
