@@ -43,7 +43,8 @@ def pytest_collection_modifyitems(config, items):
         for number, case in enumerate(cases):
             if number not in stay:
                 case.add_marker(pytest.mark.long)
-    skip = pytest.mark.skip(reason="needs the JIT" if plain else "says the same without the JIT")
+    reason = "needs the JIT, or takes long without" if plain else "says the same without the JIT"
+    skip = pytest.mark.skip(reason=reason)
     for item in items:
         marked = item.get_closest_marker("jit" if plain else "plain")
         if marked or (plain and "real_data" in getattr(item, "fixturenames", ())):

@@ -200,6 +200,7 @@ def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, gr
     assert not still_grows(solver, descent.record.history)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("rate", ["optimal", "invscaling", "adaptive", "constant"])
 def test_sane_rates_end_without_a_word(rate):
     model = GDClassifier(learning_rate=rate, eta0=0.01, random_state=0)
@@ -501,6 +502,7 @@ def test_where_a_constant_fits_nothing_counts_as_diverged(solver, given):
     ).fit(X, y)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(3))
 def test_steps_that_heavy_tails_keep_short_have_not_converged(seed):
     """F hardly falls from the null model, which is no sign that it is the best one."""

@@ -151,6 +151,7 @@ def test_losses_with_a_log_link(loss):
     )
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("power", [0.0, 2.0, 3.0])
 @pytest.mark.parametrize("weights", ["counts", "precision"])
 def test_powers_with_a_density_have_its_likelihood(power, weights):

@@ -47,6 +47,7 @@ CASES = {
 }
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", CASES)
 def test_the_search_is_that_of_arrays(name):
     search, kind = CASES[name]

@@ -98,6 +98,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.jit
 @pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"
 )  # saga is there, and not sure of it

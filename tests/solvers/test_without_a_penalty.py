@@ -127,6 +127,7 @@ def test_indicators_with_levels_of_one_class_are_proved(loss):
     assert lower <= best * (1.0 + 1e-12) <= model.objective_ * (1.0 + 1e-9)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(
     "loss", with_jit(["quantile"], ["quantile", "huber", "squared_error", "epsilon_insensitive"])
 )

@@ -590,6 +590,7 @@ def few_decide():
     return Objective("hinge", X, y, alpha=1.0 / 8000, fit_intercept=False)
 
 
+@pytest.mark.jit
 def test_the_gap_that_few_rows_make_is_estimated():
     F = few_decide()
     solver = Sdca(F, 0)

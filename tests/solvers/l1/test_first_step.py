@@ -1,6 +1,7 @@
 """Columns that seldom meet in a row all move in the first step under an L1 penalty."""
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier
@@ -33,6 +34,7 @@ def test_columns_that_seldom_meet_all_move_in_the_first_step():
     assert first(sp.csr_array(sp.hstack([X[:, :20]] * 100))) <= 200
 
 
+@pytest.mark.jit
 def test_a_fit_that_all_columns_begin_is_proved_and_repeats():
     X, y = even_columns()
     alpha = 0.003 * np.abs(X.T @ y).max() / (2.0 * y.size)

@@ -284,6 +284,7 @@ def test_an_objective_below_0_takes_no_more_iterations():
     assert taken[1][1] <= taken[0][1]
 
 
+@pytest.mark.jit
 def test_a_sample_that_explodes_is_left_for_all_rows():
     """That had ended the run, for Newton's method has no smaller steps."""
     X, y = rows_of_a_sorted_classifier(n=3000)

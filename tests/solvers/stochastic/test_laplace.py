@@ -57,6 +57,7 @@ def test_it_is_a_minimum_beside_a_quadratic(monkeypatch):
     )
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(
     "loss",
     with_jit([Poisson()], [Gamma(), Tweedie(1.5), Poisson()]),
