@@ -1,6 +1,7 @@
 """Runs that share readings find what each would find alone."""
 
 import _thread
+import signal
 import threading
 import time
 
@@ -128,12 +129,21 @@ def test_an_error_of_a_run_ends_the_others():
     assert found == [1]
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard: a shell that starts tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_an_interrupt_is_raised_where_runs_wait():
-    seen = []
+    seen, until = [], time.monotonic() + 30.0
 
     def endless(readings):
         try:
-            while True:
+            while time.monotonic() < until:
                 for _ in readings.blocks():
                     time.sleep(0.01)
         except KeyboardInterrupt:
