@@ -83,7 +83,7 @@ class StoppingRule(LoopRule):
     >>> class Slower(StoppingRule):
     ...     needs = frozenset({"every_iteration"})
     ...
-    ...     def check(self, history: Mapping[str, list[float]]) -> StopReason | None:
+    ...     def check(self, history):
     ...         F = history["objective"]
     ...         return StopReason.RULE if len(F) > 1 and F[-1] > 0.9 * F[-2] else None
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 9.0]

@@ -20,6 +20,7 @@ from fastgd.losses.base import Loss
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import SquaredError
+from fastgd.objective import vector_map
 from fastgd.objective.objective import Objective
 from fastgd.rules.base import Rule
 from fastgd.solvers.base import SolverOptions
@@ -68,7 +69,7 @@ PENALTIES = with_jit(["l2", "l1", "groups", "mcp"], [*every_penalty(4), "own"])
 
 # Rows and columns.  A solver meets the problems of the first shape of which it takes any.
 SHAPES = {"small": (23, 4), "wide": (23, 450), "blocks": (300, 4), "long": (4000, 4)}
-ROWS_OF_SEVERAL = 100  # a pass is over several ranges of them for three predictions, too
+ROWS_OF_SEVERAL = 150  # a pass is over several ranges of them for three predictions, too
 
 
 def problem(loss, penalty, shape="small", storage=np.asarray, repeat=None, n_threads=1, n=None):
@@ -228,7 +229,8 @@ def test_storages_agree(solver, loss, penalty, shape):
 
 @pytest.mark.thinned(plain=3, compiled=4)
 @each
-def test_threads_agree(solver, loss, penalty, shape, shared_work):
+def test_threads_agree(solver, loss, penalty, shape, shared_work, monkeypatch):
+    monkeypatch.setattr(vector_map, "VALUES", 1)  # blocks of 64 dense rows
     n = ROWS_OF_SEVERAL if loss in SEVERAL else None
     alone, both = (
         moved(make(solver, problem(loss, penalty, shape, n_threads=n_threads, n=n)), SHORT)
