@@ -12,6 +12,7 @@ import numpy as np
 from fastgd.data.declared_trial import try_curvature_bound, try_separable
 from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape, try_shortcuts
 from fastgd.losses.base import VectorLoss, count_predictions, has_mean, has_probabilities
+from fastgd.losses.check_scales import wrong_shape
 from fastgd.losses.each_target import of_one_target
 from fastgd.losses.in_python import refuses_number
 from fastgd.runtime.fingerprint import is_ours
@@ -161,12 +162,9 @@ def _try_scales(loss, n_predictions):
         )
         if failed:
             continue
-        if np.shape(found) != shape or np.asarray(found).dtype.kind not in "biuf":
-            given = f"one of shape {np.shape(found)}" if np.ndim(found) else repr(found)
-            raise ValueError(
-                f"{type(loss).__name__}.{name} must return an array of the shape of predictions, "
-                f"got {given} for {shape}; write it with NumPy's functions of arrays"
-            )
+        wrong = wrong_shape(name, found, shape)
+        if wrong:
+            raise ValueError(f"{type(loss).__name__}.{wrong}")
         if name == "probability" and not ((found >= 0.0) & (found <= 1.0)).all():
             raise ValueError(
                 f"{type(loss).__name__}.probability must lie between 0 and 1, got "

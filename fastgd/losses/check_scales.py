@@ -76,13 +76,13 @@ def _tried(loss, target) -> np.ndarray:
     return np.random.default_rng(0).normal(0.0, 2.0, (PREDICTIONS.size, size))
 
 
-def _wrong_shape(name, found, predictions) -> str:
-    """What is wrong with an array that a method returns for these predictions, or ""."""
-    if np.shape(found) == predictions.shape and np.asarray(found).dtype.kind in "biuf":
+def wrong_shape(name: str, found: Any, shape: tuple[int, ...]) -> str:
+    """What is wrong with an array that a method returns for predictions of this shape, or ""."""
+    if np.shape(found) == shape and np.asarray(found).dtype.kind in "biuf":
         return ""
-    given = f"an array of shape {np.shape(found)}" if np.ndim(found) else repr(found)
+    given = f"one of shape {np.shape(found)}" if np.ndim(found) else repr(found)
     return (
-        f"{name} must return an array of the shape of predictions, which is {predictions.shape}, "
+        f"{name} must return an array of the shape of predictions, which is {shape}, "
         f"got {given}; write it with NumPy's functions of arrays"
     )
 
@@ -90,7 +90,7 @@ def _wrong_shape(name, found, predictions) -> str:
 def _wrong_mean(loss, target) -> Faults:
     predictions = _tried(loss, target)
     found = loss.mean(predictions.copy())
-    wrong = _wrong_shape("mean", found, predictions)
+    wrong = wrong_shape("mean", found, predictions.shape)
     if wrong:
         yield np.inf, wrong
         return
@@ -101,7 +101,7 @@ def _wrong_mean(loss, target) -> Faults:
 def _wrong_probability(loss, target) -> Faults:
     predictions = _tried(loss, target)
     found = loss.probability(predictions.copy())
-    wrong = _wrong_shape("probability", found, predictions)
+    wrong = wrong_shape("probability", found, predictions.shape)
     if wrong:
         yield np.inf, wrong
         return

@@ -303,9 +303,8 @@ class GroupSet(Solver):
         if self._all:
             found, where = measured_once(F, mean_products), np.append(features, F.n_features)
         else:
-            curvatures = np.ascontiguousarray(np.broadcast_to(F.samples.weights, (F.n_samples,)))
             chosen = np.sort(features)
-            found = self._columns.curvature(chosen, curvatures)
+            found = self._columns.curvature(chosen, weights_of(F))
             mirror(found)
             where = np.append(np.searchsorted(chosen, features), chosen.size)
         matrix = found[np.ix_(where, where)]
@@ -356,9 +355,14 @@ def sparse_columns(subset, features, coef):
     return SparseColumns(columns, shares_of(F), residuals, *rest)
 
 
+def weights_of(F):
+    """Weights of the rows, one for each, which also are their curvatures."""
+    return np.ascontiguousarray(np.broadcast_to(F.samples.weights, (F.n_samples,)), np.float64)
+
+
 def shares_of(F):
     """Weights of the rows, which sum to 1."""
-    return np.broadcast_to(F.samples.weights, (F.n_samples,)) / F.n_active
+    return weights_of(F) / F.n_active
 
 
 def targets_of(F):
@@ -384,6 +388,4 @@ def takes_all(objective):
 def mean_products(objective):
     """Weighted mean of (x_i, 1)(x_i, 1)', (d + 1, d + 1): a pass."""
     F = objective
-    curvatures = np.ascontiguousarray(np.broadcast_to(F.samples.weights, (F.n_samples,)))
-    total = F.sum_over_parts(gram_sum, False, rows=(curvatures.astype(np.float64),))
-    return total / F.n_active
+    return F.sum_over_parts(gram_sum, False, rows=(weights_of(F),)) / F.n_active
