@@ -44,7 +44,7 @@ class DualityGap:
         the first promising.
 
         What rounds: the gradient, as a sum and through the predictions, and sums whose terms
-        cancel; `_blurred` adds both to the gap where that is small enough to be of use.
+        cancel; `blurred` adds both to the gap where that is small enough to be of use.
 
         `balanced` takes the best intercept for granted, which tells whether finding it is worth two
         passes: not where rounding is what keeps the gap from `tol`, as far as that is free to tell
@@ -64,7 +64,7 @@ class DualityGap:
                 gap += self._price(v, unbalanced)
                 promising = gap < PROMISING * gap_scale_at(F, smooth_value)
                 if promising and (F.knows_columns or not balanced):
-                    gap += self._blurred(v, smooth_value, gap)
+                    gap += self.blurred(v, smooth_value, gap)
                 least = min(least, gap)
         return Bound(least, "proof") if least < np.inf else NO_BOUND
 
@@ -122,7 +122,7 @@ class DualityGap:
         predictions = float((F.largest() @ table[:-1] + table[-1]).max())
         return 4.0 * unbalanced * (1.0 + predictions + F.samples.largest(F.samples.targets))
 
-    def _blurred(self, v, smooth_value, gap):
+    def blurred(self, v, smooth_value, gap):
         """What rounding may have taken from the gap at `v`: of w.g, and of w*.g for an optimum w*
         of twice w at most.
 

@@ -78,7 +78,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         for each feature.
     penalty_weights : array-like, (n_features,), optional
         What the penalty of each feature is multiplied with: 0 leaves it out, infinity makes the
-        coefficient 0.  These three go with `"l2"`, `"l1"`, `"elasticnet"` and None.
+        coefficient 0.  These three go with `"l2"`, `"l1"`, `"elasticnet"` and None; weights also
+        with `MultiTask`, and with groups, where those of a group are one number.
     P2 : array-like or sparse, (n_features, n_features), optional
         Symmetric, positive semi-definite: the L2 part is then w'P2 w / 2, which holds, say,
         neighbouring levels of a category together.  Weights are then of the L1 part.

@@ -49,7 +49,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
         given = repr(estimator.penalty)
         if estimator.P2 is not None:
             given = "a P2 of zeros"
-        elif estimator.penalty_weights is not None and any(estimator._base_penalty().shares):
+        elif estimator.penalty_weights is not None and _penalises(estimator._base_penalty()):
             given = "penalty_weights that penalise no feature"
         raise ValueError(
             f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got {given}; pass "
@@ -78,3 +78,8 @@ def _largest(fits, k):
         gradient = whole_gradient[: F.n_features * F.n_predictions].reshape(F.n_features, -1)
     above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum
     return F.penalty.largest_alpha(gradient, GAIN * above)
+
+
+def _penalises(penalty):
+    """Whether a penalty without weights holds some feature."""
+    return penalty.shares is None or any(penalty.shares)

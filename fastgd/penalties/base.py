@@ -176,6 +176,20 @@ class Penalty(Component, family=True):
         high = np.full(n_features, np.inf if self.shares == (0.0, 0.0) else 0.0)
         return -high, high
 
+    @python_only
+    def weighed(self, penalty_weights: Any) -> Penalty | None:
+        """Return this penalty with weights of the features, where it has a class for that.
+
+        Parameters
+        ----------
+        penalty_weights : array-like, (n_features,)
+
+        Returns
+        -------
+        Penalty or None
+        """
+        return None
+
     @property
     def selects(self) -> bool:
         """Whether coefficients leave 0 one after the other as alpha falls."""

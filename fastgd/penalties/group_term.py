@@ -1,6 +1,6 @@
 """Lengths of groups of coefficients as a penalty, with an L1 part, on whole arrays.
 
-l1 |w|_1 + sum_g strength_g |w_g|
+sum_g l1_g |w_g|_1 + strength_g |w_g|
 """
 
 from typing import NamedTuple
@@ -49,21 +49,26 @@ class FeatureGroups(NamedTuple):
         Those of a group one after the other.
     sizes : ndarray of int, (n_groups,)
     strengths : ndarray, (n_groups,)
-    l1 : float
-        Strength of the L1 part of each coefficient.
+        An infinite one holds a group at 0.
+    l1 : ndarray, (n_groups,)
+        Strengths of the L1 part of each coefficient.
+    l2 : ndarray, (d,)
+        Strengths of the L2 part of each feature, in this order.
     """
 
     features: np.ndarray
     sizes: np.ndarray
     strengths: np.ndarray
-    l1: float
+    l1: np.ndarray
+    l2: np.ndarray
 
     def part(self, chosen):
         """The groups `chosen`, ascending: their features keep their numbers."""
         own = np.zeros(self.sizes.size, dtype=bool)
         own[chosen] = True
-        features = self.features[np.repeat(own, self.sizes)]
-        return FeatureGroups(features, self.sizes[chosen], self.strengths[chosen], self.l1)
+        features = np.repeat(own, self.sizes)
+        of_groups = self.sizes[chosen], self.strengths[chosen], self.l1[chosen]
+        return FeatureGroups(self.features[features], *of_groups, self.l2[features])
 
 
 class GroupTerm(Term):
@@ -75,8 +80,9 @@ class GroupTerm(Term):
         Coefficients, those of a group one after the other.
     sizes : ndarray of int, (n_groups,)
     strengths : ndarray, (n_groups,)
-    l1 : float
-        Kept as `l1_strength`, for `l1` is that of an elastic net.
+        An infinite one holds a group at 0.
+    l1 : float or ndarray, (n_groups,)
+        Kept as `l1_strengths`, for `l1` is that of an elastic net.
 
     Examples
     --------
@@ -94,32 +100,39 @@ class GroupTerm(Term):
     grouped = True
 
     def __init__(self, members, sizes, strengths, l1):
-        self.members, self.sizes, self.strengths, self.l1_strength = members, sizes, strengths, l1
+        self.members, self.sizes, self.strengths = members, sizes, strengths
+        self.l1_strengths = np.broadcast_to(np.asarray(l1, dtype=np.float64), sizes.shape)
         self.starts = np.cumsum(sizes) - sizes
         # The group of each coefficient, in the order of the coefficients.
         self.group = np.empty(members.size, dtype=np.int64)
         self.group[members] = np.repeat(np.arange(sizes.size), sizes)
+        self.own_l1 = self.l1_strengths[self.group]
+        held = np.isinf(strengths)
+        self.fixed = np.flatnonzero(held[self.group]) if held.any() else None
+        # What a group costs by its length: one that is held is 0.
+        self.prices = np.where(held, 0.0, strengths)
 
     def __repr__(self):
-        return f"GroupTerm({self.sizes.size} groups, {self.strengths!r}, {self.l1_strength!r})"
+        return f"GroupTerm({self.sizes.size} groups, {self.strengths!r}, {self.l1_strengths!r})"
 
     @property
     def penalises(self):
         """Whether some group has a strength."""
-        return bool(self.l1_strength > 0.0 or self.strengths.any())
+        return bool(self.l1_strengths.any() or self.strengths.any())
 
     def feature_groups(self, n_features, n_predictions):
         """The groups, whose members are all coefficients of their features."""
         features = self.members[::n_predictions] // n_predictions
+        strengths = self.strengths, self.l1_strengths
         return FeatureGroups(
-            features, self.sizes // n_predictions, self.strengths, self.l1_strength
+            features, self.sizes // n_predictions, *strengths, np.zeros(features.size)
         )
 
     def gap_vanishes(self, has_infimum):
         """Whether every group is penalised and the loss has an infimum: derivatives are then scaled
         down until none is beyond.
         """
-        held = (self.strengths > 0.0) | (self.l1_strength > 0.0)
+        held = (self.strengths > 0.0) | (self.l1_strengths > 0.0)
         return bool(has_infimum and held.all())
 
     def lengths(self, values):
@@ -136,10 +149,20 @@ class GroupTerm(Term):
         return 0.0
 
     def rest_value(self, coef):
-        """The whole penalty: no part of it is smooth."""
-        return float(self.strengths @ self.lengths(coef)) + self.l1_strength * float(
-            np.abs(coef).sum()
-        )
+        """The whole penalty: no part of it is smooth.  Infinite where a group that is held is not
+        0.
+        """
+        if self.allowed(coef) is not coef:
+            return np.inf
+        return float(self.prices @ self.lengths(coef)) + float(self.own_l1 @ np.abs(coef))
+
+    def allowed(self, coef):
+        """`coef`, or with 0 in groups that are held there."""
+        if self.fixed is None or not coef[self.fixed].any():
+            return coef
+        moved = coef.copy()
+        moved[self.fixed] = 0.0
+        return moved
 
     def gradient(self, coef):
         """Zeros, for no part of it is smooth."""
@@ -160,7 +183,7 @@ class GroupTerm(Term):
         sum_j (c_j / (t + strength_g rate_j))^2 = 1, by Newton steps on one over the root, which is
         concave in t.
         """
-        moved = soft(coef, self.l1_strength * rates)
+        moved = soft(coef, self.own_l1 * rates)
         pulls = self.strengths[self.group] * rates
         if np.ndim(rates) == 0:
             lengths = self.lengths(moved)
@@ -204,10 +227,10 @@ class GroupTerm(Term):
         lengths = self.lengths(coef)
         found = gradient.copy()
         away = lengths > 0.0
-        pulls = np.divide(self.strengths, lengths, out=np.zeros_like(lengths), where=away)
-        found += pulls[self.group] * coef + self.l1_strength * np.sign(coef)
+        pulls = np.divide(self.prices, lengths, out=np.zeros_like(lengths), where=away)
+        found += pulls[self.group] * coef + self.own_l1 * np.sign(coef)
         at_zero = coef == 0.0
-        found[at_zero] = soft(gradient, self.l1_strength)[at_zero]
+        found[at_zero] = soft(gradient, self.own_l1)[at_zero]
         beyond = self.lengths(found)
         still = ~away & (beyond <= self.strengths)
         kept = np.ones(lengths.size)
@@ -222,9 +245,9 @@ class GroupTerm(Term):
         share = self._feasible_share(gradient)
         own = share * gradient
         rest = (1.0 - share) * above if share < 1.0 else 0.0
-        values = self.l1_strength * np.abs(coef)
+        values = self.own_l1 * np.abs(coef)
         terms = np.add.reduceat((coef * own + values)[self.members], self.starts)
-        lengths = self.strengths * self.lengths(coef)
+        lengths = self.prices * self.lengths(coef)
         rounded = 8.0 * EPS * float(np.abs(coef * own).sum() + values.sum() + lengths.sum())
         return float(np.maximum(terms + lengths, 0.0).sum()) + rest + rounded
 
@@ -232,12 +255,12 @@ class GroupTerm(Term):
         """The greatest share of g, at most 1 and but for a few halvings, within the penalty."""
 
         def within(share):
-            lengths = self.lengths(soft(share * gradient, self.l1_strength))
+            lengths = self.lengths(soft(share * gradient, self.own_l1))
             return bool((lengths <= self.strengths).all())
 
         if within(1.0):
             return 1.0
-        if self.l1_strength == 0.0:
+        if not self.l1_strengths.any():
             lengths = self.lengths(gradient)
             beyond = lengths > self.strengths
             return float((self.strengths[beyond] / lengths[beyond]).min())

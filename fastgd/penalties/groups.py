@@ -12,6 +12,7 @@ import numpy as np
 
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.group_term import GroupTerm, least_strength
+from fastgd.penalties.weighted import checked_weights
 from fastgd.runtime.array_types import HasArray, Vector
 from fastgd.runtime.component import python_only, shown
 from fastgd.runtime.public import public
@@ -92,22 +93,49 @@ class Grouped(Penalty, abstract=True):
     @python_only
     def largest_alpha(self, gradient, gain):
         """The least alpha that keeps all groups that are penalised at 0; None where none is."""
-        strengths = (1.0 - self.l1_ratio) * self.weights
         parts = np.split(gradient[self.features], np.cumsum(self.sizes)[:-1])
-        pairs = zip(parts, strengths, ~self._unpenalised(), strict=True)
-        ends = [least_strength(part, self.l1_ratio, s) for part, s, held in pairs if held]
+        ends = [
+            least_strength(part, l1, strength)
+            for part, l1, strength in zip(parts, *self._strengths(), strict=True)
+            if l1 > 0.0 or strength > 0.0
+        ]
         return max(ends) if ends else None
 
     @python_only
     def limit(self, n_features):
         """Groups without a penalty are free, the others at 0."""
+        l1, strengths = self._strengths()
+        free = (l1 == 0.0) & (strengths == 0.0)
         high = np.zeros(n_features)
-        high[self.features] = np.where(np.repeat(self._unpenalised(), self.sizes), np.inf, 0.0)
+        high[self.features] = np.where(np.repeat(free, self.sizes), np.inf, 0.0)
         return -high, high
 
-    def _unpenalised(self):
-        """Which groups have no penalty, (n_groups,)."""
-        return (self.weights == 0.0) & (self.l1_ratio == 0.0)
+    def _strengths(self):
+        """Strengths of the L1 part and of the length of each group, where alpha is 1."""
+        return np.full(self.sizes.size, self.l1_ratio), (1.0 - self.l1_ratio) * self.weights
+
+    @python_only
+    def weighed(self, penalty_weights):
+        """Return it with weights, which are alike in a group, as a `WeightedGroups`."""
+        name, weights = type(self).__name__, checked_weights(penalty_weights)
+        if weights.size not in (1, self.features.size):
+            raise ValueError(
+                f"penalty_weights must have one number for each of the {self.features.size} "
+                f"features of X, got {weights.size}"
+            )
+        own = np.broadcast_to(weights, self.features.size)[self.features]
+        starts = np.cumsum(self.sizes) - self.sizes
+        apart = own != np.repeat(own[starts], self.sizes)
+        if apart.any():
+            there = int(np.flatnonzero(apart)[0])
+            first = starts[np.searchsorted(starts, there, side="right") - 1]
+            raise ValueError(
+                f"penalty_weights must be alike in each group of {name}, whose length they "
+                f"multiply: features {self.features[first]} and {self.features[there]} of one have "
+                f"{own[first]:g} and {own[there]:g}"
+            )
+        fields = self.features, self.sizes, self.weights, self.l1_ratio
+        return WeightedGroups(*fields, own[starts])
 
     @property
     def selects(self):
@@ -120,8 +148,31 @@ class Grouped(Penalty, abstract=True):
         one group.
         """
         members = (n_predictions * self.features[:, None] + np.arange(n_predictions)).ravel()
-        strengths = alpha * (1.0 - self.l1_ratio) * self.weights
-        return GroupTerm(members, n_predictions * self.sizes, strengths, alpha * self.l1_ratio)
+        l1, strengths = self._strengths()
+        held = np.isinf(strengths)
+        strengths = np.where(held, np.inf, alpha * np.where(held, 0.0, strengths))
+        return GroupTerm(members, n_predictions * self.sizes, strengths, alpha * l1)
+
+
+class WeightedGroups(Grouped, abstract=True):
+    """A penalty on groups times a number for each, of which an infinite one holds a group at 0:
+    what `penalty_weights` of the estimators make of it.
+    """
+
+    multipliers: np.ndarray
+
+    @python_only
+    def constructor_arguments(self):
+        """The fields."""
+        return Penalty.constructor_arguments(self)
+
+    def __repr__(self) -> str:
+        return f"groups with penalty_weights, {self.sizes.size} of them"
+
+    def _strengths(self):
+        held = np.isinf(self.multipliers)
+        factors, (l1, strengths) = np.where(held, 0.0, self.multipliers), super()._strengths()
+        return factors * l1, np.where(held, np.inf, factors * strengths)
 
 
 @public

@@ -9,6 +9,7 @@ import numpy as np
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.row_term import RowTerm
 from fastgd.penalties.term import ElasticTerm
+from fastgd.penalties.weighted import Weighted, checked_weights
 from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
 
@@ -79,3 +80,40 @@ class MultiTask(Penalty, abstract=True):
         if n_predictions == 1 or l1 == 0.0:
             return ElasticTerm(l1, l2)
         return RowTerm(l1, l2, n_predictions)
+
+    @python_only
+    def weighed(self, penalty_weights):
+        """Return it with weights of the features, as a `WeightedRows`."""
+        weights = checked_weights(penalty_weights)
+        held = np.isinf(weights)
+        own = np.where(held, 0.0, weights)
+        high = np.where(held, 0.0, np.inf)
+        shares = self.l1_ratio * own, (1.0 - self.l1_ratio) * own
+        return WeightedRows(*shares, -high, high, weights.size, 1)
+
+
+class WeightedRows(Weighted, abstract=True):
+    """l1_j |w_j| + l2_j / 2 |w_j|^2 of the rows, of which those between 0 and 0 are 0: what
+    `penalty_weights` of the estimators make of `MultiTask`.
+    """
+
+    single: ClassVar[bool] = False
+    joins: ClassVar[bool] = True
+
+    def __repr__(self):
+        return "MultiTask with penalty_weights"
+
+    @python_only
+    def largest_alpha(self, gradient, gain):
+        """As of `MultiTask`, by the rows that are penalised and may move."""
+        lengths = np.linalg.norm(gradient, axis=1)[:, None]
+        return super().largest_alpha(-lengths, gain)
+
+    @python_only
+    def term(self, alpha, n_predictions=1):
+        """The `RowTerm` of this penalty, or a `WeightedTerm` where it is one."""
+        if n_predictions == 1 or alpha == 0.0 or not self.l1.any():
+            return super().term(alpha, n_predictions)
+        held = self.high == 0.0
+        strengths = np.where(held, np.inf, alpha * self.l1)
+        return RowTerm(strengths, alpha * self.l2, n_predictions)

@@ -1,6 +1,6 @@
 """Lengths of the rows of a (d, K) table of coefficients as a penalty, with an L2 part.
 
-strength sum_j |w_j| + curved / 2 |w|^2
+sum_j strength_j |w_j| + curved_j / 2 |w_j|^2
 """
 
 import numpy as np
@@ -15,10 +15,10 @@ class RowTerm(Term):
 
     Parameters
     ----------
-    strength : float
-        Above 0.
-    curved : float
-        Strength of the L2 part; `l2` is that of an elastic net.
+    strengths : float or ndarray, (d,)
+        At least 0; an infinite one holds a row at 0.
+    curved : float or ndarray, (d,)
+        Strengths of the L2 part; `l2` is that of an elastic net.
     n_predictions : int
         K.
 
@@ -36,33 +36,48 @@ class RowTerm(Term):
     smooth = False
     certified = True
 
-    def __init__(self, strength, curved, n_predictions):
-        self.strength, self.curved = float(strength), float(curved)
+    def __init__(self, strengths, curved, n_predictions):
+        self.strengths, self.curved = np.broadcast_arrays(
+            np.atleast_1d(np.asarray(strengths, dtype=np.float64)),
+            np.atleast_1d(np.asarray(curved, dtype=np.float64)),
+        )
         self.n_predictions = n_predictions
+        held = np.isinf(self.strengths)
+        self.fixed = self._held(held) if held.any() else None
+        # What a row costs by its length: one that is held is 0.
+        self.prices = np.where(held, 0.0, self.strengths)
+        several = self.curved.size > 1
+        self.curvatures = np.repeat(self.curved, n_predictions) if several else self.curved
+        own = self.curved[~held]
+        self.least_curvature = float(own.min()) if own.size else 0.0
 
     def __repr__(self):
-        return f"RowTerm({self.strength!r}, {self.curved!r}, {self.n_predictions!r})"
+        return f"RowTerm({self.strengths!r}, {self.curved!r}, {self.n_predictions!r})"
 
     @property
     def strong_convexity(self):
-        """The strength of the L2 part."""
-        return self.curved
+        """The least strength of the L2 part; rows that are held at 0 do not count."""
+        return self.least_curvature
 
     @property
     def penalises(self):
-        """Always True, for the strength is above 0."""
-        return True
+        """Whether some row has a strength."""
+        return bool(self.strengths.any())
 
     def feature_groups(self, n_features, n_predictions):
         """Each feature by itself."""
-        ones = np.ones(n_features, dtype=np.int64)
-        return FeatureGroups(np.arange(n_features), ones, self.strength * ones, 0.0)
+        ones, zero = np.ones(n_features, dtype=np.int64), np.zeros(n_features)
+        own = np.broadcast_to(self.strengths, n_features), zero
+        return FeatureGroups(np.arange(n_features), ones, *own, zero + self.curved)
 
     def gap_vanishes(self, has_infimum):
-        """With an L2 part, or where derivatives can be scaled down until no row is beyond the
-        penalty.
+        """Where each row has an L2 part, or a strength and derivatives can be scaled down until
+        none is beyond it.
         """
-        return bool(self.curved > 0.0 or has_infimum)
+        held = np.isinf(self.strengths) | (self.curved > 0.0)
+        if has_infimum:
+            held |= self.strengths > 0.0
+        return bool(held.all())
 
     def lengths(self, values):
         """|values_j| of each row."""
@@ -80,48 +95,60 @@ class RowTerm(Term):
 
     def smooth_value(self, coef):
         """The value of the L2 part."""
-        return 0.5 * self.curved * float(coef @ coef)
+        return 0.5 * float(coef @ (self.curvatures * coef))
 
     def rest_value(self, coef):
-        """The strength times the sum of the rows' lengths."""
-        return self.strength * float(self.lengths(coef).sum())
+        """Sum of the rows' lengths times their strengths; infinite where a row that is held is not
+        0.
+        """
+        if self.allowed(coef) is not coef:
+            return np.inf
+        return float((self.prices * self.lengths(coef)).sum())
 
     def gradient(self, coef):
-        """The gradient of the L2 part, curved w."""
-        return self.curved * coef
+        """The gradient of the L2 part, curved_j w_j."""
+        return self.curvatures * coef
 
     def add_gradient(self, coef, gradient):
-        """Add curved w to `gradient`, in place, and return the value of the L2 part."""
-        gradient += self.curved * coef
+        """Add curved_j w_j to `gradient`, in place, and return the value of the L2 part."""
+        gradient += self.curvatures * coef
         return self.smooth_value(coef)
 
     def curvature(self, coef):
-        """The strength of the L2 part, the same for all coefficients."""
-        return self.curved
+        """The strengths of the L2 part, one for each coefficient or for all."""
+        return self.curvatures
 
     def add_curvature(self, matrix):
-        """Add the strength of the L2 part to the diagonal, in place."""
-        matrix[np.diag_indices_from(matrix)] += self.curved
+        """Add the strengths of the L2 part to the diagonal, in place."""
+        matrix[np.diag_indices_from(matrix)] += self.curvatures
 
     def prox(self, coef, rates):
-        """Rows are shortened by strength times the rate, to 0 at least."""
+        """Rows are shortened by their strength times the rate, to 0 at least."""
         if np.ndim(rates) > 0:
             # Rates of their own within a row: the length of what is left has no closed form.
             self._groups(coef.size).prox(coef, rates)
             return
         lengths = self.lengths(coef)
-        kept = np.maximum(lengths - self.strength * rates, 0.0)
+        kept = np.maximum(lengths - self.strengths * rates, 0.0)
         np.divide(kept, lengths, out=kept, where=lengths > 0.0)
         self._table(coef)[:] *= kept[:, None]
 
+    def allowed(self, coef):
+        """`coef`, or with 0 in rows that are held there."""
+        if self.fixed is None or not coef[self.fixed].any():
+            return coef
+        moved = coef.copy()
+        moved[self.fixed] = 0.0
+        return moved
+
     def subgradient(self, coef, gradient):
-        """The gradient plus strength w_j / |w_j|; of a row at 0 what is beyond the strength."""
+        """The gradient plus strength_j w_j / |w_j|; of a row at 0 what is beyond its strength."""
         lengths, found = self.lengths(coef), gradient.copy()
         table, away = self._table(found), lengths > 0.0
-        pulls = np.divide(self.strength, lengths, out=np.zeros_like(lengths), where=away)
+        pulls = np.divide(self.prices, lengths, out=np.zeros_like(lengths), where=away)
         table += pulls[:, None] * self._table(coef)
         gradient_lengths = self.lengths(gradient)
-        beyond = np.maximum(gradient_lengths - self.strength, 0.0)
+        beyond = np.maximum(gradient_lengths - self.strengths, 0.0)
         share = np.divide(
             beyond,
             gradient_lengths,
@@ -134,31 +161,38 @@ class RowTerm(Term):
     def gap(self, coef, gradient, above=np.inf):
         """A sum over rows of terms that are never negative.
 
-        With an L2 part the conjugate of a row is max(|g_j| - strength, 0)^2 / (2 curved); without
-        one it is 0 where no row is beyond the strength, for which all are scaled down.
+        With an L2 part the conjugate of a row is max(|g_j| - strength_j, 0)^2 / (2 curved_j);
+        without one it is 0 where the row is not beyond its strength, for which all are scaled down.
         """
-        loss_gradient = gradient - self.curved * coef
+        loss_gradient = gradient - self.curvatures * coef
         lengths, sizes = self.lengths(coef), self.lengths(loss_gradient)
-        if self.curved > 0.0:
-            share, rest = 1.0, 0.0
-            beyond = np.maximum(sizes - self.strength, 0.0)
-            with np.errstate(over="ignore"):
-                conjugates = 0.5 * beyond * (beyond / self.curved)
-        else:
-            largest = float(sizes.max(initial=0.0))
-            share = min(1.0, self.strength / largest) if largest > 0.0 else 1.0
-            rest, conjugates = ((1.0 - share) * above if share < 1.0 else 0.0), 0.0
+        curved, strengths = np.broadcast_arrays(self.curved, self.strengths, sizes)[:2]
+        beyond = (curved == 0.0) & (sizes > strengths)
+        share = float((strengths[beyond] / sizes[beyond]).min(initial=1.0))
+        rest = (1.0 - share) * above if share < 1.0 else 0.0
+        excess = np.maximum(share * sizes - strengths, 0.0)
+        excess[beyond] = 0.0  # but for a rounding
+        with np.errstate(over="ignore"):
+            slopes = np.divide(excess, curved, out=np.zeros_like(excess), where=curved > 0.0)
+            conjugates = 0.5 * excess * slopes
         products = self._table(coef * loss_gradient)
-        own = self.strength * lengths + 0.5 * self.curved * lengths**2 + conjugates
+        own = self.prices * lengths + 0.5 * self.curved * lengths**2 + conjugates
         rounded = 8.0 * EPS * float(np.abs(products).sum() + np.sum(own))
         terms = np.maximum(share * products.sum(axis=1) + own, 0.0)
         return float(terms.sum()) + rest + rounded
 
+    def _held(self, rows):
+        """The coefficients of these rows, as an index."""
+        return np.flatnonzero(np.repeat(rows, self.n_predictions)) if rows.size > 1 else slice(None)
+
     def _groups(self, size):
         """The lengths as groups of any coefficients."""
         n_rows = size // self.n_predictions
-        sizes = np.full(n_rows, self.n_predictions)
-        return GroupTerm(np.arange(size), sizes, np.full(n_rows, self.strength), 0.0)
+        sizes, strengths = (
+            np.full(n_rows, self.n_predictions),
+            np.broadcast_to(self.strengths, n_rows),
+        )
+        return GroupTerm(np.arange(size), sizes, strengths, 0.0)
 
     def _table(self, values):
         return values.reshape(-1, self.n_predictions)

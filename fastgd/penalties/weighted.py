@@ -129,7 +129,7 @@ def weighted(penalty, positive=False, bounds=None, penalty_weights=None, always=
     Parameters
     ----------
     penalty : Penalty
-        An elastic net or none.
+        An elastic net, none, or where weights alone are given one of groups or rows.
     positive : bool
         Whether no coefficient may be negative.
     bounds : (low, high) or None
@@ -155,12 +155,15 @@ def weighted(penalty, positive=False, bounds=None, penalty_weights=None, always=
     given = [name for name, value in names.items() if value is not None]
     if not (given or always):
         return penalty
+    of_its_own = penalty.weighed(penalty_weights) if given == ["penalty_weights"] else None
+    if of_its_own is not None:
+        return of_its_own
     if penalty.shares is None:
         raise ValueError(
             f"{given[0]} goes with penalty 'l2', 'l1', 'elasticnet' or None, got {penalty!r}"
         )
     low, high = _checked_bounds(bounds, positive)
-    weights = np.ones(1) if penalty_weights is None else _checked_weights(penalty_weights)
+    weights = np.ones(1) if penalty_weights is None else checked_weights(penalty_weights)
     lengths = {array.size for array in (low, high, weights)} - {1}
     if len(lengths) > 1:
         raise ValueError(
@@ -182,7 +185,8 @@ def weighted(penalty, positive=False, bounds=None, penalty_weights=None, always=
     return Weighted(l1 * weights, l2 * weights, low, high, n_weights, n_bounds)
 
 
-def _checked_weights(given):
+def checked_weights(given):
+    """Weights of features as an array, infinite ones among them; ValueError where they are none."""
     weights = _numbers(given, "penalty_weights")
     if np.isnan(weights).any() or (weights < 0.0).any():
         j = int(np.flatnonzero(~(weights >= 0.0))[0])

@@ -134,7 +134,7 @@ def test_several_predictions_are_in_one_group():
 
 def test_facts():
     term = SparseGroupLasso(GROUPS, 0.25).term(2.0)
-    assert term.l1_strength == 0.5
+    assert (term.l1_strengths == 0.5).all()
     np.testing.assert_allclose(term.strengths, 1.5 * np.sqrt([2, 1, 3]))
     assert not term.smooth
     assert term.gap_vanishes(True)

@@ -42,7 +42,14 @@ PENALTIES = [
     (GroupLasso(GROUPS), np.sqrt([2, 3, 1, 2]), 0.0),
     (SparseGroupLasso(GROUPS, 0.3), 0.7 * np.sqrt([2, 3, 1, 2]), 0.3),
     (SparseGroupLasso(GROUPS, 0.5, weights=[1, 0, 2, 1]), np.array([0.5, 0.0, 1.0, 0.5]), 0.5),
+    (
+        GroupLasso(GROUPS, weights=[1, 0, 2, 1]).weighed([2, 1, 1, 1, np.inf, 2, 0.5, 0.5]),
+        np.array([2.0, 0.0, 1e9, 0.5]),
+        0.0,
+    ),
 ]
+# Of the features, alike in each group: what multiplies its whole penalty.
+WEIGHTS = np.array([2.0, 0.0, 0.0, 0.0, np.inf, 2.0, 0.5, 0.5])
 
 
 def test_every_penalty_of_groups_is_here():
@@ -55,13 +62,45 @@ def test_it_finds_what_proximal_gradient_descent_finds(penalty, strengths, l1, a
     X, y = problem()
     expected = twin(X, y, alpha * strengths, alpha * l1)
     for given in (X, sp.csr_array(X)):
-        model = GDRegressor(penalty=penalty, alpha=alpha, tol=1e-12).fit(given, y)
+        model = GDRegressor(penalty=penalty, alpha=alpha, tol=1e-11).fit(given, y)
         np.testing.assert_allclose(model.coef_, expected, atol=2e-6)
         np.testing.assert_array_equal(model.coef_ == 0.0, expected == 0.0)
         assert model.bound_kind_ == "proof"
     slower = GDRegressor(penalty=penalty, alpha=alpha, solver="nesterov", tol=1e-10).fit(X, y)
     np.testing.assert_allclose(slower.coef_, expected, atol=1e-4)
     assert slower.bound_kind_ == "proof"
+
+
+@pytest.mark.parametrize("penalty", [GroupLasso(GROUPS), SparseGroupLasso(GROUPS, 0.3)])
+def test_penalty_weights_multiply_groups(penalty):
+    """A group without a penalty has any coefficients, one of infinite weight none: as if its
+    columns were not there.
+    """
+    X, y = problem()
+    model = GDRegressor(penalty=penalty, alpha=0.1, penalty_weights=WEIGHTS, tol=1e-12).fit(X, y)
+    assert model.bound_kind_ == "proof"
+    assert not model.coef_[4]
+    others = [j for j in range(8) if j != 4]
+    l1 = penalty.l1_ratio
+    factors, roots = np.array([2.0, 0.0, 0.5]), np.sqrt([2, 3, 2])
+    groups, coef, centred = (
+        [[0, 4], [1, 2, 3], [5, 6]],
+        np.zeros(7),
+        X[:, others] - X.mean(0)[others],
+    )
+    rate = len(y) / np.linalg.norm(centred, 2) ** 2
+    for _ in range(20_000):
+        coef = coef - rate * centred.T @ (centred @ coef - (y - y.mean())) / len(y)
+        for group, factor, root in zip(groups, 0.1 * rate * factors, roots, strict=True):
+            own = np.sign(coef[group]) * np.maximum(np.abs(coef[group]) - factor * l1, 0.0)
+            length = np.linalg.norm(own)
+            coef[group] = own * max(1.0 - (1.0 - l1) * factor * root / length, 0.0) if length else 0
+    np.testing.assert_allclose(model.coef_[others], coef, atol=2e-6)
+    search = GDRegressorCV(penalty=penalty, penalty_weights=WEIGHTS, alphas=5, cv=3).fit(X, y)
+    largest = GDRegressor(
+        penalty=penalty, penalty_weights=WEIGHTS, alpha=1.001 * search.alphas_[0], tol=1e-9
+    ).fit(X, y)
+    assert ((largest.coef_ != 0.0) == (WEIGHTS == 0.0)).all()
 
 
 def test_skglm_finds_the_same():
@@ -139,6 +178,10 @@ def test_what_else_is_refused():
     penalty = GroupLasso(GROUPS)
     with pytest.raises(ValueError, match="bounds goes with penalty"):
         GDRegressor(penalty=penalty, bounds=(0.0, 1.0)).fit(X, y)
+    with pytest.raises(ValueError, match=r"alike in each group of GroupLasso.* 0 and 5 .* 1 and 2"):
+        GDRegressor(penalty=penalty, penalty_weights=[1, 1, 1, 1, 1, 2, 1, 1]).fit(X, y)
+    with pytest.raises(ValueError, match="penalty_weights must have one number for each of the 8"):
+        GDRegressor(penalty=penalty, penalty_weights=[1.0, 2.0]).fit(X, y)
     for given in ({"solver": "saga"}, {"solver": "sdca"}, {"solver": "lbfgs"}):
         with pytest.raises(ValueError, match=given["solver"]):
             GDRegressor(penalty=penalty, **given).fit(X, y)

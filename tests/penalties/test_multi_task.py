@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.linear_model import MultiTaskElasticNet
+from sklearn.linear_model import MultiTaskElasticNet, MultiTaskLasso
 
-from fastgd import GDClassifier, GDRegressor, GDRegressorCV, MultiTask, Objective
+from fastgd import GDClassifier, GDRegressor, GDRegressorCV, MultiTask, Objective, from_chunks
 from fastgd.losses import Huber, Multinomial, SquaredError
 from fastgd.losses.each_target import EachTarget
 
@@ -21,6 +21,9 @@ W[:3] = RNG.normal(size=(3, 3))
 Y = X @ W + 0.5 * RNG.normal(size=(60, 3)) + [1.0, 5.0, -3.0]
 LABELS = np.argmax(X @ W + RNG.gumbel(size=(60, 3)), axis=1)
 WEIGHTS = RNG.integers(0, 3, size=60)
+# Of the features: two without a penalty, one whose coefficients are 0.
+PENALTY_WEIGHTS = np.array([1.0, 0.0, 0.5, 2.0, 0.0, np.inf, 1.0, 3.0])
+FREE, HELD = PENALTY_WEIGHTS == 0.0, np.isinf(PENALTY_WEIGHTS)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
@@ -41,6 +44,98 @@ def test_equals_scikit_learn(l1_ratio, storage):
     expected = 0.5 * (residual**2).sum() / 60 + 0.2 * penalty
     assert model.objective_ == pytest.approx(expected, rel=1e-10)
     assert model.score(X, Y) == pytest.approx(theirs.score(X, Y), rel=1e-5)
+
+
+def by_steps(X, Y, alpha, l1_ratio, steps=2_000):
+    """Proximal gradient descent on the squared loss with `PENALTY_WEIGHTS`, row after row."""
+    centred, left = X - X.mean(0), Y - Y.mean(0)
+    coef, rate = np.zeros((8, 3)), len(Y) / np.linalg.norm(centred, 2) ** 2
+    for _ in range(steps):
+        coef = coef - rate * centred.T @ (centred @ coef - left) / len(Y)
+        coef[HELD] = 0.0
+        for j in np.flatnonzero(~HELD):
+            weight, length = rate * alpha * PENALTY_WEIGHTS[j], np.linalg.norm(coef[j])
+            coef[j] *= max(1.0 - weight * l1_ratio / length, 0.0)
+            coef[j] /= 1.0 + weight * (1.0 - l1_ratio)
+    return coef.T
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array, "blocks"], ids=str)
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_penalty_weights_multiply_rows(l1_ratio, storage):
+    given = (from_chunks(lambda: iter([(X[:25], Y[:25]), (X[25:], Y[25:])])),)
+    given = given if storage == "blocks" else (storage(X), Y)
+    options = {"penalty": MultiTask(l1_ratio), "penalty_weights": PENALTY_WEIGHTS, "alpha": 0.2}
+    model = GDRegressor(tol=1e-12, **options).fit(*given)
+    np.testing.assert_allclose(model.coef_, by_steps(X, Y, 0.2, l1_ratio), atol=1e-6)
+    assert model.bound_kind_ == "proof"
+    assert model.converged_
+    assert not model.coef_[:, HELD].any()
+    assert model.coef_[:, FREE].all()
+
+
+def test_penalty_weights_are_scales_of_columns():
+    """scikit-learn's lasso on columns over their weights, without what those that have no penalty
+    explain: more columns than rows, too, and columns without a penalty that are alike.
+    """
+    rng = np.random.default_rng(3)
+    for n, d in ((60, 8), (30, 50)):
+        A = rng.normal(size=(n, d)) + rng.normal(size=(n, 1))
+        A[:, 1] = A[:, 0] + 0.1 * A[:, 1]
+        B = A[:, :4] @ rng.normal(size=(4, 3)) + rng.normal(size=(n, 3))
+        weights = np.append([0.0, 0.0, np.inf], rng.uniform(0.3, 3.0, size=d - 3))
+        model = GDRegressor(penalty=MultiTask(), penalty_weights=weights, alpha=0.05, tol=1e-9).fit(
+            A, B
+        )
+        assert (model.bound_kind_, model.converged_) == ("proof", True)
+        Q = np.linalg.qr(np.column_stack([np.ones(n), A[:, :2]]))[0]
+        left = [one - Q @ (Q.T @ one) for one in (A[:, 3:] / weights[3:], B)]
+        lasso = MultiTaskLasso(alpha=0.05, tol=1e-15, max_iter=100_000, fit_intercept=False)
+        theirs = lasso.fit(*left).coef_ / weights[3:]
+        np.testing.assert_allclose(model.coef_[:, 3:], theirs, atol=1e-5)
+        residual = B - model.predict(A)
+        np.testing.assert_allclose(Q.T @ residual, 0.0, atol=1e-5 * n)
+
+
+def test_penalty_weights_of_the_classes_of_a_multinomial_model():
+    given = {"penalty": MultiTask(), "penalty_weights": PENALTY_WEIGHTS}
+    model = GDClassifier(alpha=0.08, tol=1e-7, **given).fit(X, LABELS)
+    assert model.coef_[:, FREE].all()
+    assert not model.coef_[:, HELD].any()
+    finite = np.where(HELD, 0.0, PENALTY_WEIGHTS)
+
+    def F(coef, intercept):
+        z = X @ coef.T + intercept
+        losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(60), LABELS]
+        return losses.mean() + 0.08 * np.linalg.norm(coef, axis=0) @ finite
+
+    at = F(model.coef_, model.intercept_)
+    assert model.objective_ == pytest.approx(at, rel=1e-10)
+    for _ in range(100):
+        step = 1e-3 * RNG.normal(size=(3, 8)) * RNG.integers(0, 2, size=8) * ~HELD
+        assert at <= F(model.coef_ + step, model.intercept_ + 1e-3 * RNG.normal(size=3)) + 1e-7
+
+
+def test_penalty_weights_along_a_path():
+    given = {"penalty": MultiTask(), "penalty_weights": PENALTY_WEIGHTS}
+    search = GDRegressorCV(alphas=6, cv=3, **given).fit(X, Y, sample_weight=WEIGHTS)
+    alone = GDRegressor(alpha=search.alpha_, tol=1e-9, **given).fit(X, Y, sample_weight=WEIGHTS)
+    np.testing.assert_allclose(search.coef_, alone.coef_, atol=1e-2)
+    for share in (1.001, 0.98):
+        alpha = share * search.alphas_[0]
+        model = GDRegressor(alpha=alpha, tol=1e-9, **given).fit(X, Y, sample_weight=WEIGHTS)
+        assert (model.coef_[:, ~FREE].any() == (share < 1.0)).all()
+    classes = GDClassifier(**given).fit(X, LABELS)
+    assert classes.coef_.shape == (3, 8)
+    with pytest.raises(ValueError, match="penalty_weights that penalise no feature"):
+        GDRegressorCV(penalty=MultiTask(), penalty_weights=np.zeros(8)).fit(X, Y)
+
+
+def test_one_prediction_with_penalty_weights_is_an_elastic_net():
+    options = {"alpha": 0.05, "tol": 1e-10, "penalty_weights": PENALTY_WEIGHTS}
+    ours = GDRegressor(penalty=MultiTask(0.5), **options).fit(X, Y[:, 0])
+    net = GDRegressor(penalty="elasticnet", l1_ratio=0.5, **options).fit(X, Y[:, 0])
+    np.testing.assert_array_equal(ours.coef_, net.coef_)
 
 
 def test_weights_are_repeats_and_other_losses_are_summed():
@@ -115,6 +210,9 @@ def test_searches_starts_pickles_and_grids():
         ),
         (GDClassifier("hinge"), LABELS, "needs loss='log_loss'"),
         (GDClassifier(multi_class="ovr"), LABELS, "needs loss='log_loss' and multi_class"),
+        (GDRegressor(positive=True), Y, "positive goes with penalty 'l2', 'l1'"),
+        (GDRegressor(penalty_weights=[1.0, 2.0]), Y, "one number for each of the 8 features"),
+        (GDRegressor(penalty_weights=[-1.0] * 8), Y, "must not be negative or NaN, got -1"),
         (GDClassifier(), np.eye(3)[LABELS], "a table of labels"),
     ],
 )

@@ -86,3 +86,62 @@ def test_lengths_of_rows_do_not_underflow(size):
     assert term.gap(np.zeros(4), derivatives, 1.0) == pytest.approx(1.0 - 0.01 / 5.0)
     curved = RowTerm(0.01 * size, size, 2)
     assert curved.gap(np.zeros(4), derivatives) == pytest.approx(0.5 * 4.99**2 * size)
+
+
+# Of the rows: what multiplies both parts; the last row is held at 0.
+OWN = np.array([1.0, 0.0, 2.0, 0.5, np.inf])
+
+
+def weighted():
+    finite = np.where(np.isinf(OWN), 0.0, OWN)
+    return RowTerm(np.where(np.isinf(OWN), np.inf, 0.5 * OWN), 0.7 * finite, K), finite
+
+
+def test_weights_of_rows():
+    """Each row by itself is a penalty with one strength."""
+    (term, finite), table = weighted(), COEF.copy()
+    assert term.value(table.ravel()) == np.inf
+    moved = term.allowed(table.ravel())
+    np.testing.assert_array_equal(moved.reshape(5, K)[:4], table[:4])
+    assert not moved.reshape(5, K)[4].any()
+    table[4] = 0.0
+    parts = [RowTerm(0.5 * s, 0.7 * s, K) for s in finite]
+    ways = ("value", "smooth_value", "rest_value")
+    for way in ways:
+        alone = sum(getattr(one, way)(row) for one, row in zip(parts, table, strict=True))
+        assert getattr(term, way)(table.ravel()) == pytest.approx(alone)
+    assert term.strong_convexity == 0.0
+    assert not term.gap_vanishes(True)
+    np.testing.assert_array_equal(np.arange(12, 15), term.fixed)
+    for rates in (0.8, RNG.uniform(0.1, 2.0, 15)):
+        start = 3.0 * RNG.normal(size=15)
+        found = start.copy()
+        term.prox(found, rates)
+        for j, one in enumerate(parts[:4]):
+            own = start.reshape(5, K)[j].copy()
+            one.prox(own, rates if np.ndim(rates) == 0 else rates.reshape(5, K)[j])
+            np.testing.assert_allclose(found.reshape(5, K)[j], own, atol=1e-12)
+        assert not found.reshape(5, K)[4].any()
+    found = term.subgradient(table.ravel(), GRADIENT.ravel()).reshape(5, K)
+    for j, one in enumerate(parts[:4]):
+        np.testing.assert_allclose(found[j], one.subgradient(table[j], GRADIENT[j]))
+    assert not found[4].any()
+
+
+def test_the_gap_of_rows_with_weights():
+    """As of one strength, with a row whose conjugate is infinite, but where it has no gradient."""
+    (term, _), target = weighted(), RNG.normal(size=15)
+    bent = term.curvatures
+    best = target / (1.0 + bent)
+    term.prox(best, 1.0 / (1.0 + bent))
+
+    def height(w):
+        return 0.5 * np.sum((w - target) ** 2) + term.value(w)
+
+    for share in (1.0, 0.1, 0.0):
+        w = term.allowed(best + share * COEF.ravel())
+        residual = w - target
+        rest = 0.5 * residual @ residual
+        gap = term.gap(w, residual + bent * w, above=rest)
+        assert gap >= height(w) - height(best) - 1e-12
+    assert gap == pytest.approx(0.0, abs=1e-12)

@@ -18,6 +18,8 @@ def every_penalty(d):
     """{name: penalty} for an even number of columns."""
     pairs = np.arange(d).reshape(-1, 2).tolist()
     differences = np.diff(np.eye(d), axis=0)
+    weights = np.array([0.0, 1.0, np.inf, 0.5])[np.arange(d) % 4]
+    of_groups = np.repeat([0.5, np.inf, 0.0, 2.0], 2)[np.arange(d) % 8]
     return {
         "l2": L2(),
         "l1": L1(),
@@ -25,7 +27,9 @@ def every_penalty(d):
         "none": NoPenalty(),
         "groups": GroupLasso(pairs),
         "sparse groups": SparseGroupLasso(pairs, 0.4),
+        "weighted groups": SparseGroupLasso(pairs, 0.4).weighed(of_groups),
         "multi task": MultiTask(0.7),
+        "weighted rows": MultiTask(0.7).weighed(weights),
         "mcp": MCP(),
         "scad": SCAD(),
         "bounds": weighted(L1(), bounds=(-0.1, 0.3)),

@@ -1,7 +1,7 @@
 """The minimum of a quadratic with lengths of groups of features as a penalty, for K predictions
 whose curvature is the same.
 
-    sum_k g_k'e_k + e_k' H e_k / 2 + l1 |w + e|_1 + sum_g strength_g |(w + e)_g|
+    sum_k g_k'e_k + e_k' H e_k / 2 + sum_g l1_g |(w + e)_g|_1 + strength_g |(w + e)_g|
 
 w is a (K, d) table, and a group the coefficients of some features in all of its rows.
 
@@ -53,7 +53,8 @@ class GroupDescent:
     --------
     >>> from fastgd.penalties.group_term import FeatureGroups
     >>> from fastgd.solvers.l1.group_models import MatrixModel
-    >>> groups = FeatureGroups(np.arange(2), np.ones(2, dtype=int), np.ones(2), 0.0)
+    >>> ones, zeros = np.ones(2), np.zeros(2)
+    >>> groups = FeatureGroups(np.arange(2), np.ones(2, dtype=int), ones, zeros, zeros)
     >>> gradient, coef = np.array([[-3.0, 0.5], [-4.0, 0.0]]), np.zeros((2, 2))
     >>> model = MatrixModel(np.eye(2), gradient, coef, np.zeros(2))
     >>> GroupDescent(model, coef, groups).minimise(1e-9)
@@ -66,6 +67,8 @@ class GroupDescent:
         self.ends = np.append(0, np.cumsum(groups.sizes))
         self.group = np.repeat(np.arange(groups.sizes.size), groups.sizes)
         self.curvatures = self._curvatures()
+        # Of lengths; a group of infinite strength is 0.
+        self._prices = np.where(np.isinf(groups.strengths), 0.0, groups.strengths)
 
     def _curvatures(self):
         """The greatest eigenvalue of H in each group, or a little more."""
@@ -173,10 +176,11 @@ class GroupDescent:
 
     def _newton_step(self, moving, gradient):
         """Step of the features `moving`, (K, n), or None where there is none."""
-        coef, l1 = self.coef[:, moving], self.groups.l1
-        if l1 > 0.0 and len(coef) > 1:
-            return None  # features of which some coefficients are 0 have no matrix in common
+        coef = self.coef[:, moving]
         own, group = np.unique(self.group[moving], return_inverse=True)
+        l1 = self.groups.l1[own]
+        if l1.any() and len(coef) > 1:
+            return None  # features of which some coefficients are 0 have no matrix in common
         lengths = np.sqrt(np.bincount(group, np.square(coef).sum(axis=0)))
         pulls = self.groups.strengths[own] / lengths
         unit = coef / lengths[group]
@@ -185,7 +189,7 @@ class GroupDescent:
         inverse = inverse_of(matrix)
         if inverse is None:
             return None
-        subgradient = gradient + pulls[group] * coef + l1 * np.sign(coef)
+        subgradient = gradient + pulls[group] * coef + l1[group] * np.sign(coef)
         rough = subgradient @ inverse
         starts = np.flatnonzero(np.diff(group, prepend=-1))
         inner = np.add.reduceat((unit.T @ unit) * inverse, starts, axis=0)
@@ -203,8 +207,8 @@ class GroupDescent:
     def _rest(self, coef, moving):
         """The penalty of the features `moving`, (K, n)."""
         lengths = np.sqrt(np.bincount(self.group[moving], np.square(coef).sum(axis=0)))
-        found = float(self.groups.strengths[: lengths.size] @ lengths)
-        return found + self.groups.l1 * float(np.abs(coef).sum())
+        found = float(self._prices[: lengths.size] @ lengths)
+        return found + float((self.groups.l1[self.group[moving]] * np.abs(coef)).sum())
 
 
 def inverse_of(matrix):

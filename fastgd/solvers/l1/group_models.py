@@ -71,8 +71,8 @@ class MatrixModel:
 
 
 class DenseColumns:
-    """The same by columns, (d, n), less their means and times the roots of the rows' weights, and
-    by residuals, (K, n), times these roots.
+    """The same by columns, (d, n), less their means and times the roots of the rows' weights, by
+    residuals, (K, n), times these roots, and with an L2 part of strengths (d,).
     """
 
     def __init__(self, columns, residuals, l2, means):
@@ -89,7 +89,7 @@ class DenseColumns:
 
     def value(self, coef):
         """As that of `MatrixModel`."""
-        return 0.5 * float(np.square(self.residuals).sum() + self.l2 * np.square(coef).sum())
+        return 0.5 * float(np.square(self.residuals).sum() + (self.l2 * np.square(coef)).sum())
 
     def gradient(self, coef):
         """As that of `MatrixModel`."""
@@ -103,13 +103,14 @@ class DenseColumns:
         """As that of `MatrixModel`."""
         own = self.columns[features]
         found = own @ own.T
-        found[np.diag_indices_from(found)] += self.l2
+        found[np.diag_indices_from(found)] += self.l2[features]
         return found
 
     def change(self, step, features):
         """As that of `MatrixModel`."""
         change = step @ self.columns[features]
-        return float(np.square(change).sum() + self.l2 * np.square(step).sum()), change
+        own = float((self.l2[features] * np.square(step)).sum())
+        return float(np.square(change).sum()) + own, change
 
     def move(self, share, change):
         """As that of `MatrixModel`."""
@@ -142,7 +143,7 @@ class SparseColumns:
     def value(self, coef):
         """As that of `MatrixModel`."""
         squares = self.weights @ np.square(self.residuals + self.shift)
-        return 0.5 * float(squares.sum() + self.l2 * np.square(coef).sum())
+        return 0.5 * float(squares.sum() + (self.l2 * np.square(coef)).sum())
 
     def gradient(self, coef):
         """As that of `MatrixModel`."""
@@ -159,14 +160,15 @@ class SparseColumns:
         """As that of `MatrixModel`."""
         own, means = self.columns[:, features], self.means[features]
         found = (own.T @ sp.diags_array(self.weights) @ own).toarray() - np.outer(means, means)
-        found[np.diag_indices_from(found)] += self.l2
+        found[np.diag_indices_from(found)] += self.l2[features]
         return found
 
     def change(self, step, features):
         """As that of `MatrixModel`."""
         change = (self.columns[:, features] @ step.T, -(step @ self.means[features]))
         squares = self.weights @ np.square(change[0] + change[1])
-        return float(squares.sum() + self.l2 * np.square(step).sum()), change
+        own = float((self.l2[features] * np.square(step)).sum())
+        return float(squares.sum()) + own, change
 
     def move(self, share, change):
         """As that of `MatrixModel`."""

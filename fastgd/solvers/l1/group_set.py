@@ -9,13 +9,15 @@ columns takes no longer than some iterations it is formed once, for all alphas o
 iteration or two are all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.certificates.free_groups import free_groups, lower_bound
 from fastgd.certificates.rounding import intercept_rounding, offset_size, sum_rounding
+from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import mirror
 from fastgd.losses.each_target import is_square
@@ -23,6 +25,7 @@ from fastgd.objective.cost_model import curvature_cost, pass_cost
 from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.gram import gram_sum
 from fastgd.objective.measured import measured_once
+from fastgd.objective.null_model import null_point
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, Progress, Solver, TooLarge, Traits
 from fastgd.solvers.l1.column_subset import WIDEST_MATRIX, ColumnSubset
@@ -144,6 +147,10 @@ class GroupSet(Solver):
         self._features = np.empty(0, dtype=np.int64)
         self._matrix, self._means = np.empty((0, 0)), np.empty(0)
         self._gathered: tuple = (self._features, None, None)
+        self._free = free_groups(self.groups)
+        self._free_factor = self._factor_of_free()
+        if self._free_factor is not None:
+            self.traits = replace(self.traits, proves_itself=True)
 
     def advance(self, state):
         """The minimum over a working set, and a pass."""
@@ -158,10 +165,11 @@ class GroupSet(Solver):
         whole = groups.sizes.size == self.groups.sizes.size
         goal = self._goal(state, total)
         goals = max(goal, 0.0 if whole else INNER * off), goal
-        before, point = state.point, self._lowest(table, gradient, groups, goals)
-        if not self._follow(state, before, point):
-            state.point = point
-            self._evaluate_point(state)
+        before = state.point, state.value, state.gradient
+        by_pass = state.memory.anchor is None
+        state.point = self._lowest(table, gradient, groups, goals)
+        if not (self._follow_null(state) or (by_pass and self._follow(state, *before))):
+            self._evaluate_by_pass(state)
         fall, memory = total - state.value - F.rest_value(state.point), state.memory
         # Near the optimum F falls by less than its rounding, and violations still tell.
         closer = off < 0.5 * memory.least_violation
@@ -183,42 +191,80 @@ class GroupSet(Solver):
             state.forget()
 
     def progress(self, state):
-        """What a value that follows from an anchor may be wrong by."""
-        memory = state.memory
+        """What a value that follows from an anchor may be wrong by, and where groups have no
+        penalty what F is nowhere below.
+        """
+        memory, lower = state.memory, -np.inf
         doubt = None if memory.anchor is None else memory.rounding
-        return Progress(doubt=doubt, done=state.done)
+        if self._free_factor is not None:
+            free = self.groups, self._free, self._free_factor
+            here = state.point, state.value, state.gradient
+            lower = lower_bound(self.objective, *free, *here) - (doubt or 0.0)
+        return Progress(doubt=doubt, done=state.done, lower=lower)
+
+    def _factor_of_free(self):
+        """Of the matrix of the columns without a penalty and of the intercept; None where there
+        are none, or it is singular.
+        """
+        groups = self.groups.part(self._free)
+        if not 0 < groups.features.size <= WIDEST_MATRIX:
+            return None
+        matrix, means = self._curvature(groups)
+        if self.objective.fit_intercept:
+            matrix += np.outer(means, means)
+            matrix = np.block([[matrix, means[:, None]], [means, np.ones(1)]])
+        factor = Factor(matrix)
+        return factor if factor.full else None
 
     def _evaluate_point(self, state):
-        """By a pass: nothing follows from an anchor then."""
+        """By the matrix of all columns, or a pass."""
+        if not self._follow_null(state):
+            self._evaluate_by_pass(state)
+
+    def _evaluate_by_pass(self, state):
+        """Nothing follows from an anchor then."""
         state.memory.anchor = state.memory.anchor_value = None
         super()._evaluate_point(state)
 
-    def _follow(self, state, before, point):
-        """Move to a point with value and gradient by the matrix of all columns; False where there
-        is none, or rounding would show.
+    def _follow_null(self, state):
+        """Value and gradient at the point by those at the null model, which a path has one pass
+        for; False as of `_follow`.
+        """
+        if not (self._all and self.tol > 0.0):
+            return False
+        point, value, gradient = measured_once(self.objective, null_gradient)
+        if not np.array_equal(state.point, point):
+            return self._follow(state, point, value, gradient)
+        state.value, state.gradient = value, gradient.copy()
+        state.memory.anchor = state.memory.anchor_value = None
+        return True
+
+    def _follow(self, state, anchor, anchor_value, anchor_gradient):
+        """Value and gradient at the point by those at an anchor and the matrix of all columns;
+        False where there is none, or rounding would show.
 
         As in `fastgd.solvers.newton.least_squares`: with u the rounding of a sum, a derivative is
         wrong by u sqrt(H_jj) s, and the value by u s^2, where s = sqrt(2 F) + sum_k sqrt(H_kk)
         (|step_k| + |w_k|) + max_i |offset_i|.
         """
-        F, memory = self.objective, state.memory
-        if not (self._all and self.tol > 0.0 and memory.anchor is None):
+        F, memory, point = self.objective, state.memory, state.point
+        if not (self._all and self.tol > 0.0):
             return False
         matrix = measured_once(F, mean_products)
         matrix = matrix[: F.n_features + F.fit_intercept, : F.n_features + F.fit_intercept]
-        step, old = (one.reshape(-1, F.n_predictions) for one in (point - before, before))
+        step, old = (one.reshape(-1, F.n_predictions) for one in (point - anchor, anchor))
         change = matrix @ step
-        change[: F.n_features] += F.term.strong_convexity * step[: F.n_features]
+        change[self.groups.features] += self.groups.l2[:, None] * step[self.groups.features]
         change = change.ravel()
-        value = state.value + float((point - before) @ (state.gradient + 0.5 * change))
+        value = anchor_value + float((point - anchor) @ (anchor_gradient + 0.5 * change))
         lengths = np.sqrt(np.square(step).sum(axis=1)) + np.sqrt(np.square(old).sum(axis=1))
-        size = np.sqrt(2.0 * state.value) + float(np.sqrt(matrix.diagonal()) @ lengths)
+        size = np.sqrt(2.0 * anchor_value) + float(np.sqrt(matrix.diagonal()) @ lengths)
         rounding = 4.0 * sum_rounding(F) * (size + offset_size(F)) ** 2
         allowed = min(NEGLIGIBLE * self.tol, EXTRAPOLATED) * value
-        if not (value > 1e-3 * state.value and rounding <= allowed):
+        if not (value > 1e-3 * anchor_value and rounding <= allowed):
             return False
-        memory.anchor, memory.anchor_value = before, state.value
-        state.point, state.value, state.gradient = point, value, state.gradient + change
+        memory.anchor, memory.anchor_value = anchor, anchor_value
+        state.value, state.gradient = value, anchor_gradient + change
         unbalanced = float(
             np.abs(state.gradient[F.n_features * F.n_predictions :]).max(initial=0.0)
         )
@@ -239,19 +285,21 @@ class GroupSet(Solver):
         most = max(MIN_COLUMNS, GROWTH * n_used)
         score = np.where(used, np.inf, violations)
         order = np.argsort(-score, kind="stable")
-        order = order[: max(int(np.searchsorted(np.cumsum(groups.sizes[order]), most)), 1)]
+        fitting = int(np.searchsorted(np.cumsum(groups.sizes[order]), most, side="right"))
+        order = order[: max(fitting, np.count_nonzero(used) + 1)]  # one more, however large
         return groups.part(np.sort(order[score[order] > 0.0]))
 
     def _goal(self, state, total):
         """The violation at which the duality gap is SHARE of what tol asks for."""
         F, groups = self.objective, self.groups
-        strengths = (groups.strengths + groups.l1)[groups.strengths + groups.l1 > 0.0]
-        strength = float(strengths.min(initial=np.inf))
+        strengths = groups.strengths + groups.l1
+        penalised = (strengths > 0.0) & (strengths < np.inf)
+        strength = float(strengths[penalised].min(initial=np.inf))
         target = SHARE * self.tol * gap_scale_at(F, total)
         rest = F.rest_value(state.point)
         rounding = 1e-2 * EPS * float(np.abs(state.gradient).max())
-        curved = F.term.strong_convexity
-        if curved > 0.0:
+        curved = float(groups.l2[np.repeat(penalised, groups.sizes)].min(initial=np.inf))
+        if 0.0 < curved < np.inf:
             own = 0.5 * target * strength / rest if rest > 0.0 else np.inf
             return max(min(own, np.sqrt(target * curved / groups.sizes.size)), rounding)
         return max(target * strength / (2.0 * rest + total), rounding)
@@ -262,7 +310,7 @@ class GroupSet(Solver):
         """
         F, d, features = self.objective, self.objective.n_features, groups.features
         coef = table[features].T.copy()
-        model = self._model(features, coef, gradient)
+        model = self._model(groups, coef, gradient)
         least, tighter = goals
         GroupDescent(model, coef, groups).minimise(least, tighter, pass_cost(F))
         moved = table.copy()
@@ -271,34 +319,36 @@ class GroupSet(Solver):
             moved[d] -= gradient[d] + (coef - table[features].T) @ model.means
         return moved.ravel()
 
-    def _model(self, features, coef, gradient):
-        """F over these columns, intercepts at their best: a matrix where it is the shorter one."""
-        F = self.objective
+    def _model(self, groups, coef, gradient):
+        """F over the columns of these groups, intercepts at their best: a matrix where it is the
+        shorter one.
+        """
+        F, features = self.objective, groups.features
         if not self._all and by_columns(self._columns, features):
             if F.rows.sparse:
-                return sparse_columns(self._columns, features, coef)
+                return sparse_columns(self._columns, groups, coef)
             if not np.array_equal(self._gathered[0], features):
                 self._gathered = features, *gathered(F, features)
             _, columns, means = self._gathered
-            return dense_columns(F, columns, means, coef)
+            return dense_columns(F, columns, means, groups.l2, coef)
         if not np.array_equal(self._features, features):
             self._features = features
-            self._matrix, self._means = self._curvature(features)
+            self._matrix, self._means = self._curvature(groups)
         along = gradient[features].T.copy()
         if F.fit_intercept:
             along -= gradient[F.n_features][:, None] * self._means
         return MatrixModel(self._matrix, along, coef, self._means)
 
-    def _curvature(self, features):
-        """The matrix of these columns, less that of their means where there are intercepts, and
-        these means.
+    def _curvature(self, groups):
+        """The matrix of the columns of these groups, less that of their means where there are
+        intercepts, and these means.
         """
-        F = self.objective
+        F, features = self.objective, groups.features
         if not self._all and not F.rows.sparse and features.size * F.n_samples <= FEW_VALUES:
             columns, means = gathered(F, features)
             F.meter.count(features.size / F.n_features)
             matrix = columns @ columns.T
-            matrix[np.diag_indices_from(matrix)] += F.term.strong_convexity
+            matrix[np.diag_indices_from(matrix)] += groups.l2
             return matrix, means
         if self._all:
             found, where = measured_once(F, mean_products), np.append(features, F.n_features)
@@ -311,7 +361,7 @@ class GroupSet(Solver):
         means, matrix = matrix[-1, :-1].copy(), matrix[:-1, :-1].copy()
         if F.fit_intercept:
             matrix -= np.outer(means, means)
-        matrix[np.diag_indices_from(matrix)] += F.term.strong_convexity
+        matrix[np.diag_indices_from(matrix)] += groups.l2
         return matrix, means
 
 
@@ -338,21 +388,20 @@ def gathered(F, features):
     return columns, means
 
 
-def dense_columns(F, columns, means, coef):
+def dense_columns(F, columns, means, l2, coef):
     """The model of gathered columns with coefficients (K, m): those of others are 0."""
     residuals = coef @ columns - targets_of(F).T * np.sqrt(shares_of(F))
-    return DenseColumns(columns, residuals, F.term.strong_convexity, means)
+    return DenseColumns(columns, residuals, l2, means)
 
 
-def sparse_columns(subset, features, coef):
-    """The same of compressed ones, as they are."""
-    F = subset.objective
+def sparse_columns(subset, groups, coef):
+    """The same of the compressed columns of some groups, as they are."""
+    F, features = subset.objective, groups.features
     values, rows, starts, places = subset.by_column(features)
     every = sp.csc_array((values, rows, starts), shape=(F.n_samples, starts.size - 1))
     columns = every[:, places[:-1]]
     residuals = np.ascontiguousarray(columns @ coef.T - targets_of(F))
-    rest = F.term.strong_convexity, F.fit_intercept
-    return SparseColumns(columns, shares_of(F), residuals, *rest)
+    return SparseColumns(columns, shares_of(F), residuals, groups.l2, F.fit_intercept)
 
 
 def weights_of(F):
@@ -389,3 +438,11 @@ def mean_products(objective):
     """Weighted mean of (x_i, 1)(x_i, 1)', (d + 1, d + 1): a pass."""
     F = objective
     return F.sum_over_parts(gram_sum, False, rows=(weights_of(F),)) / F.n_active
+
+
+def null_gradient(objective):
+    """The null model, the mean loss there and its gradient: a pass."""
+    F = objective
+    F.know_null_model()
+    point = null_point(F, F.null_intercept)
+    return point, *F.loss_and_gradient(point)

@@ -364,9 +364,10 @@ def group_step(gradient, at, coef, ends, g, curvature, l1, strength, moved):
 
 @kernel
 def group_epoch(matrix, gradient, coef, ends, strengths, curvatures, l1, every):
-    """Block coordinate descent on sum_k gradient_k'e_k + e_k' matrix e_k / 2 + l1 |coef + e|_1 +
-    sum_g strengths_g |(coef + e)_g| over tables (K, d), once over the groups, `every` one or those
-    that are not 0; the largest change of a derivative, and whether a group became 0 or left it.
+    """Block coordinate descent on sum_k gradient_k'e_k + e_k' matrix e_k / 2 + sum_g l1_g |(coef +
+    e)_g|_1 + strengths_g |(coef + e)_g| over tables (K, d), once over the groups, `every` one or
+    those that are not 0; the largest change of a derivative, and whether a group became 0 or left
+    it.
 
     `gradient` and `coef` move along.
     """
@@ -377,7 +378,7 @@ def group_epoch(matrix, gradient, coef, ends, strengths, curvatures, l1, every):
         if curvature <= 0.0 or not (every or moves(coef, ends[g], ends[g + 1])):
             continue
         was_zero, is_zero = group_step(
-            gradient, ends[g], coef, ends, g, curvature, l1, strengths[g], moved
+            gradient, ends[g], coef, ends, g, curvature, l1[g], strengths[g], moved
         )
         changed = changed or was_zero != is_zero
         if was_zero and is_zero:
@@ -397,8 +398,8 @@ def group_epoch(matrix, gradient, coef, ends, strengths, curvatures, l1, every):
 
 @kernel(relaxed=True)  # sums over a column vectorise
 def group_column_epoch(columns, residuals, l2, coef, ends, strengths, curvatures, l1, every):
-    """The same with the matrix columns columns' + l2 1, columns (d, n), and the gradient columns
-    residuals + l2 coef; `residuals`, (K, n), move along.
+    """The same with the matrix columns columns' + diag(l2), columns (d, n), and the gradient
+    columns residuals + l2 coef; `residuals`, (K, n), move along.
     """
     n_predictions, n = residuals.shape
     moved, gradient = np.empty(coef.shape), np.empty(coef.shape)
@@ -412,9 +413,9 @@ def group_column_epoch(columns, residuals, l2, coef, ends, strengths, curvatures
                 column, own, total = columns[j], residuals[k], 0.0
                 for i in range(n):
                     total += column[i] * own[i]
-                gradient[k, j - first] = total + l2 * coef[k, j]
+                gradient[k, j - first] = total + l2[j] * coef[k, j]
         was_zero, is_zero = group_step(
-            gradient, 0, coef, ends, g, curvature, l1, strengths[g], moved
+            gradient, 0, coef, ends, g, curvature, l1[g], strengths[g], moved
         )
         changed = changed or was_zero != is_zero
         if was_zero and is_zero:
@@ -449,13 +450,13 @@ def group_sparse_epoch(data, residuals, shift, l2, coef, ends, strengths, curvat
             continue
         for j in range(first, ends[g + 1]):
             for k in range(n_predictions):
-                gradient[k, j - first] = l2 * coef[k, j] + means[j] * shift[k]
+                gradient[k, j - first] = l2[j] * coef[k, j] + means[j] * shift[k]
             for a in range(starts[j], starts[j + 1]):
                 share = values[a] * weights[rows[a]]
                 for k in range(n_predictions):
                     gradient[k, j - first] += share * residuals[rows[a], k]
         was_zero, is_zero = group_step(
-            gradient, 0, coef, ends, g, curvature, l1, strengths[g], moved
+            gradient, 0, coef, ends, g, curvature, l1[g], strengths[g], moved
         )
         changed = changed or was_zero != is_zero
         if was_zero and is_zero:
@@ -488,9 +489,9 @@ def group_violations(gradient, coef, ends, strengths, l1):
                 if length > 0.0:
                     own += strengths[g] * coef[k, j] / length
                 if coef[k, j] == 0.0:
-                    own -= min(max(own, -l1), l1)
+                    own -= min(max(own, -l1[g]), l1[g])
                 else:
-                    own += l1 if coef[k, j] > 0.0 else -l1
+                    own += l1[g] if coef[k, j] > 0.0 else -l1[g]
                 total += own * own
         found[g] = np.sqrt(total) if length > 0.0 else max(np.sqrt(total) - strengths[g], 0.0)
     return found
