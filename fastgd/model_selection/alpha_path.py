@@ -12,6 +12,7 @@ from fastgd.estimators.base import fitted_copy
 from fastgd.fitting.plan import Settings
 from fastgd.fitting.runs import fit_target
 from fastgd.fitting.stopping import StopReason
+from fastgd.model_selection.group_path import GroupPath
 from fastgd.model_selection.newton_warm_start import NewtonPath
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.objective import Objective
@@ -88,7 +89,7 @@ class PathFits:
         for k in range(len(self.samples)):
             check_infimum(self.task.loss, self.samples[k].targets)
         self._runs: list = [None] * len(self.samples)
-        self._newton: list = [None] * len(self.samples)
+        self._paths: list = [None] * len(self.samples)
         self._measured: list = [None] * len(self.samples)
         self._moments = self._n_nonzeros = None
 
@@ -153,8 +154,8 @@ class PathFits:
         """Fit target `k` with this alpha, from where it is."""
         task, last = replace(self.task, alpha=alpha), self._runs[k]
         start = None
-        if self._newton[k] is not None:
-            run = self._newton[k].run(alpha)
+        if self._paths[k] is not None:
+            run = self._paths[k].run(alpha)
             if run.result.reason is not StopReason.PLATEAU or not task.settings.tol:
                 return run
             # The plan was wrong for this alpha: a fit may change it.
@@ -170,7 +171,8 @@ class PathFits:
             task.settings = replace(task.settings, batch_size="full")
         objective = self.objective(self.samples[k], alpha, self._measured[k])
         run = fit_target(task, objective, self.seeds[k], start, None, k, self.stop)
-        self._newton[k] = NewtonPath.after(run, task, objective, k, self.stop)
+        given = run, task, objective, k, self.stop
+        self._paths[k] = NewtonPath.after(*given) or GroupPath.after(*given)
         self._measured[k] = objective.snapshot()
         run.result.state = None  # what belongs to the rows is not kept with each model
         if self._moments is None and objective.has_moments:

@@ -1,0 +1,77 @@
+"""Block coordinate descent along a regularisation path: one matrix of all columns, and value and
+gradient at the null model, serve every alpha (`fastgd.solvers.l1.group_set`).
+
+A fit along the path then reads no rows, and what a fit does once, plans and rules, was most of its
+time: 30 alphas on 4,000 x 100 with 10 targets took 0.3 s, of which 0.05 s were steps.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastgd.certificates.certifier import Certifier
+from fastgd.fitting.default_rules import rules_along_path
+from fastgd.fitting.loop import Loop
+from fastgd.fitting.observers import Ended
+from fastgd.fitting.task import Run
+from fastgd.solvers.l1.group_set import GroupSet, takes_all
+
+
+class GroupPath:
+    """Runs of `GroupSet` for one target, or several with one model, for one alpha after the other.
+
+    Parameters
+    ----------
+    run : Run
+        The one that comes before.
+    task : Task
+    objective : Objective
+        Of that run; its alpha changes from now on.
+    k : int
+        Number of the target.
+    stop : threading.Event
+        Ends a run.
+    """
+
+    def __init__(self, run, task, objective, k, stop):
+        reasons = (
+            *run.plan.reasons,
+            "steps begin at the model, and with the matrix, of the last alpha",
+        )
+        self.plan = replace(run.plan, reasons=reasons)
+        self.task, self.objective = task, objective
+        self.point, self.k, self.stop = run.result.point, k, stop
+
+    @classmethod
+    def after(cls, run, task, objective, k, stop):
+        """What goes on from a run of `objective`; None where it was of another solver, or without
+        the matrix.
+        """
+        F = objective
+        its_own = run.plan.method == GroupSet.__name__ and GroupSet.refusal(F) is None
+        if not (its_own and task.settings.tol and F.rows.in_memory and takes_all(F)):
+            return None
+        return cls(run, task, F, k, stop)
+
+    def run(self, alpha):
+        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.task.Run`."""
+        task, F = self.task, self.objective
+        F.set_alpha(alpha)
+        score = None if task.score is None else lambda v: task.score(F, v, self.k)
+        tol, before = task.settings.tol, F.passes
+        solver = GroupSet(F, tol)
+        descent = Loop(
+            solver,
+            rules_along_path(task, F),
+            max_iter=task.max_iter,
+            tol=tol,
+            score=score,
+            watch=Ended(self.stop),
+            passes_before=before,
+            certifier=Certifier(F, tol),
+        )
+        state = solver.start(self.point)
+        result = descent.run(state)
+        result.state, self.point = None, result.point
+        coef, intercept = F.model(result.point)
+        return Run(self.plan, result, state.updates, np.array(coef), intercept)
