@@ -12,7 +12,8 @@ for a softmax, whose M is 2), and r a maximum over rows and pairs of classes:
     r = M / 2 max_i,k,l |(e_k - e_l) (x) (x_i, 1)|_{H^-1}
 
 H has no curvature along common shifts; as g and all that r is made of are orthogonal to them, they
-are given some.
+are given some.  Where the penalty has kinks or bounds (`fastgd.certificates.newton_proof`) g is so
+in columns without a penalty alone, and the others need an L2 part.
 """
 
 import functools
@@ -35,6 +36,9 @@ from fastgd.runtime.threads import MIN_PER_THREAD, map_ranges
 # Arithmetic of a matrix and of the longest row, in ns an unknown squared and row.
 PER_ROW = 0.05
 LARGEST = np.finfo(float).max
+# The curvature of coefficients that have one value only, in units of the largest: rows are no
+# longer for them.
+NOWHERE = 1e6
 # Squared norms are wrong by no more than so many units of their terms' squares, a QR factorisation
 # of a thousand rows included.
 ROUNDING = 64.0
@@ -53,9 +57,10 @@ class VectorNewtonProof(NewtonProof):
         """Whether it holds for this loss and penalty, whatever a matrix would cost."""
         F = self.objective
         quadratic = F.term.coupled and F.term.smooth
+        known = (F.elastic and F.l1 == 0.0) or quadratic or F.term.bent_or_free
         return (
-            (F.elastic or quadratic)
-            and F.l1 == 0.0
+            known
+            and F.term.certified
             and F.loss_smooth
             and F.loss.convex
             and F.loss.self_concordance is not None
@@ -89,7 +94,13 @@ class VectorNewtonProof(NewtonProof):
         """Bound from the Newton decrement at `v`, or none."""
         F = self.objective
         self._run.tried_at = F.passes
-        factor = Factor(hold_shifts(F, F.curvature_matrix(v)))
+        matrix, fixed = hold_shifts(F, F.curvature_matrix(v)), F.term.fixed
+        if fixed is not None:  # coefficients that are nowhere else
+            own = np.arange(F.n_features * F.n_predictions)[fixed]
+            largest = float(matrix.diagonal().max())
+            matrix[own] = matrix[:, own] = 0.0
+            matrix[own, own] = NOWHERE * largest
+        factor = Factor(matrix)
         if not factor.full:
             return NO_BOUND
         self._run.factor, self._run.rough = factor.root(), False

@@ -1,8 +1,8 @@
 """Block coordinate descent along a regularisation path: one matrix of all columns, and value and
 gradient at the null model, serve every alpha (`fastgd.solvers.l1.group_set`).
 
-A fit along the path then reads no rows, and what a fit does once, plans and rules, was most of its
-time: 30 alphas on 4,000 x 100 with 10 targets took 0.3 s, of which 0.05 s were steps.
+A fit along the path then reads no rows, and makes no plan: 30 alphas and 5 folds on 5,000 x 100
+with 10 targets took 1.17 processor seconds, now 0.88.
 """
 
 from dataclasses import replace

@@ -69,8 +69,8 @@ def hold_shifts(F, matrix):
     """Give the common shifts of the predictions, along which F has no curvature, that of other
     directions: nothing changes along what is orthogonal to them, as gradients are.
 
-    The matrix is written over.  Shifts of coefficients have the curvature of an L2 penalty, where
-    there is one, or of a quadratic form but for the directions along which it is 0.
+    The matrix is written over.  Shifts of coefficients have the curvature of their L2 penalty,
+    where there is one, or of a quadratic form but for the directions along which it is 0.
     """
     if not F.loss.shift_invariant:
         return matrix
@@ -78,10 +78,10 @@ def hold_shifts(F, matrix):
     if F.term.coupled:
         zero, typical = F.term.flat(), float(matrix.diagonal()[: d * k].mean())
         matrix[: d * k, : d * k] += np.kron(zero @ zero.T, np.full((k, k), typical / k))
-    flat = (
-        range(d + F.fit_intercept) if F.l2 == 0.0 and F.elastic else range(d, d + F.fit_intercept)
-    )
-    for j in flat:
+        flat = np.empty(0, dtype=int)
+    else:
+        flat = np.flatnonzero(np.broadcast_to(F.term.curvature(np.zeros(d * k)), d * k)[::k] == 0.0)
+    for j in (*flat, *range(d, d + F.fit_intercept)):
         own = slice(j * k, (j + 1) * k)
         matrix[own, own] += matrix.diagonal()[own].mean() / k
     return matrix

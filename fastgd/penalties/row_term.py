@@ -48,6 +48,7 @@ class RowTerm(Term):
         self.prices = np.where(held, 0.0, self.strengths)
         several = self.curved.size > 1
         self.curvatures = np.repeat(self.curved, n_predictions) if several else self.curved
+        self.bent_or_free = bool((held | (self.curved > 0.0) | (self.strengths == 0.0)).all())
         own = self.curved[~held]
         self.least_curvature = float(own.min()) if own.size else 0.0
 

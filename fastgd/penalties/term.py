@@ -48,6 +48,8 @@ class Term:
         Whether it is that of `fastgd.penalties.group_term`, whose groups move as one.
     l1, l2 : float
         The strengths of these parts; 0 where it is not elastic.
+    bent_or_free : bool
+        Whether each coefficient has an L2 part, no penalty at all, or one value only.
     fixed : ndarray of int, slice or None
         Coefficients that can have one value only; None where there are none.
     """
@@ -60,6 +62,7 @@ class Term:
     grouped = False
     coupled = False
     stationary = False
+    bent_or_free = False
     l1 = 0.0
     l2 = 0.0
     fixed: np.ndarray | slice | None = None

@@ -59,6 +59,8 @@ class WeightedTerm(Term):
         fixed = self.low == self.high
         if fixed.any():
             self.fixed = np.flatnonzero(fixed) if fixed.size > 1 else slice(None)
+        unheld = (self.low == -np.inf) & (self.high == np.inf) & (self.thresholds == 0.0)
+        self.bent_or_free = bool((fixed | unheld | (self.curvatures > 0.0)).all())
         own = np.where(fixed, np.inf, self.curvatures)
         self.least_curvature = float(own.min()) if np.isfinite(own).any() else 0.0
 

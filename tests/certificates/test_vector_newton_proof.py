@@ -11,8 +11,10 @@ from fastgd.linalg.cholesky import Factor
 from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
 from fastgd.objective.vector_gram import hold_shifts
+from fastgd.penalties.multi_task import MultiTask
 from fastgd.penalties.quadratic import with_quadratic
-from fastgd.penalties.separable import L2
+from fastgd.penalties.separable import L2, ElasticNet
+from fastgd.penalties.weighted import weighted
 from fastgd.solvers.base import Curvature
 from support.components import ToySoftmax
 from support.twins import with_jit
@@ -153,3 +155,37 @@ def test_a_first_try_waits_for_what_a_matrix_of_all_predictions_takes():
     assert not proof.worth_trying(F.null_value, far, 1e-12)
     F.meter.count(0.02 * proof.passes)
     assert proof.worth_trying(F.null_value, far, 1e-12)
+
+
+WEIGHTS = np.array([0.0, 2.0, np.inf, 0.5])
+WEIGHTED = {
+    "l2": L2(),
+    "elastic net": ElasticNet(0.5),
+    "rows": MultiTask(0.5),
+}
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("penalty", WEIGHTED)
+def test_a_column_without_a_penalty_is_proved(penalty, fit_intercept):
+    """Kinks, a coefficient that is held at 0, and shifts that nothing but data hold."""
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((60, 4))
+    labels = (X @ rng.standard_normal((4, 3)) + rng.gumbel(size=(60, 3))).argmax(axis=1)
+    given = {"alpha": 0.05, "fit_intercept": fit_intercept}
+    model = GDClassifier(penalty=WEIGHTED[penalty], penalty_weights=WEIGHTS, tol=1e-8, **given)
+    model.fit(X, labels)
+    assert (model.bound_kind_, model.converged_) == ("proof", True)
+    own = weighted(WEIGHTED[penalty], penalty_weights=WEIGHTS)
+    F = Objective(Multinomial(3), X, labels.astype(float), penalty=own, **given)
+    F.know_null_model()
+    best = model.coef_.T
+    best = np.vstack([best, model.intercept_]) if fit_intercept else best
+    lowest = F.value(best.ravel()) * (1.0 - 1e-8)
+    for size in (0.3, 0.1, 1e-2, 1e-4):
+        v = (best + size * rng.standard_normal(best.shape) * (best != 0.0)).ravel()
+        value, gradient = F.smooth_and_gradient(v)
+        value += F.rest_value(v)
+        found = VectorNewtonProof(F).prove(v, value, F.subgradient(v, gradient), np.inf)
+        assert found.value >= value - lowest - 1e-8
+    assert found.value <= 1e-4
