@@ -206,7 +206,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         with held-out rows `score`, and `kept`, which check the model is of; from `partial_fit` one
         dict, an entry for each call, the objective that of its rows after it, `score` on the
         validation rows, and with `forget` `prequential`, the score of each chunk by the model
-        before it.
+        before it.  What is read once for K squared losses counts for each as a K-th of a pass.
     plan_ : Plan or list of Plan
         What was done and why; print it.
     coef_path_ : ndarray, (1 + n_updates, 1 or n_classes, n_features), or a list of them

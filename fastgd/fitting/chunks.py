@@ -13,7 +13,7 @@ from fastgd.fitting.overtaken import is_overtaken
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.resumed_state import resume_or_start
-from fastgd.fitting.runs import runs_at_once, target_objectives
+from fastgd.fitting.runs import target_objectives, threads_of_targets
 from fastgd.objective.kernels import shifted_sums, vector_losses
 from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.objective.vector_map import NO_TABLE, samples_of
@@ -62,7 +62,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
             parts[k] = _advance_one(task, objective_of(k), seeds[k], starts[k], states[k], X)
 
     with one_blas_thread():
-        map_ranges(work, len(samples), runs_at_once(task, len(samples)))
+        map_ranges(work, len(samples), threads_of_targets(task))
     return parts
 
 

@@ -21,10 +21,12 @@ from fastgd.fitting.resumed_state import problem_of, resume_or_start, unknowns
 from fastgd.fitting.separation import why_endless
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.task import Run, SavedRun, Task
+from fastgd.losses.base import VectorLoss
 from fastgd.objective.cost_model import PYTHON, VALUE
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Objective
+from fastgd.objective.squares_of_targets import SquaresOfTargets
 from fastgd.runtime.array_shapes import check_arrays
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -83,7 +85,8 @@ def fit_targets(task, samples, seeds, starts, states):
     if not task.rows.in_memory and at_once > 1:
         task.rows = task.rows.for_several_runs()
         shared = task.rows.readings
-    objective_of = target_objectives(task, samples)
+    together = len(samples) > 1 and task.rows.in_memory and shares_matrix(task)
+    objective_of = target_objectives(task, samples, together)
     runs: list = [None] * len(samples)
     ended = threading.Event()
     interrupts: list[KeyboardInterrupt] = []
@@ -136,20 +139,33 @@ def fit_targets(task, samples, seeds, starts, states):
 def runs_at_once(task, n_targets):
     """How many targets are fitted at once.
 
-    In memory one where iterations are mostly Python, which runs on one thread at a time. Blocks of
-    a source are read once for as many as fit into half of the memory, or into what their targets
-    take, by what a run holds for each row.
+    In memory one where all have one curvature matrix, for it is formed on all threads, and where
+    iterations are mostly Python. Blocks of a source are read once for as many as fit into half of
+    the memory, or into what their targets take, by what a run holds for each row.
     """
     rows = task.rows
     if n_targets == 1:
         return 1
     if rows.in_memory:
-        return task.n_threads if rows.stored() >= MIN_FOR_THREADS else 1
+        return 1 if shares_matrix(task) else threads_of_targets(task)
     if rows.location != "blocks":
         return 1
     n_bytes = 8 * rows.shape()[0]
     room = max(rows.memory // 2, n_bytes * n_targets)
     return int(np.clip(room // (NUMBERS_PER_ROW * n_bytes), 1, n_targets))
+
+
+def threads_of_targets(task):
+    """On how many threads targets are fitted side by side, of rows in memory."""
+    return task.n_threads if task.rows.stored() >= MIN_FOR_THREADS else 1
+
+
+def shares_matrix(task):
+    """Whether several targets have one curvature matrix, by which a step is the answer."""
+    settings, term = task.settings, task.penalty.term(task.alpha, 1)
+    asked = isinstance(settings.solver, str) and settings.solver in ("auto", "newton")
+    squares = not isinstance(task.loss, VectorLoss) and task.loss.squared
+    return asked and squares and bool(settings.tol) and term.elastic and term.l1 == 0.0
 
 
 def _without_state(run):
@@ -161,11 +177,12 @@ def _without_state(run):
     return run
 
 
-def target_objectives(task, samples):
+def target_objectives(task, samples, together=False):
     """A function that makes the objective of a target; only the outermost of targets and blocks
-    uses threads.
+    uses threads.  With `together` they have one curvature matrix, of rows in memory.
     """
-    inner = task.n_threads if len(samples) == 1 or not task.rows.in_memory else 1
+    alone = len(samples) == 1 or not task.rows.in_memory or together
+    inner = task.n_threads if alone else 1
 
     def bare(k, n_nonzeros=None):
         problem = task.loss, task.rows, samples[k], task.penalty
@@ -175,7 +192,11 @@ def target_objectives(task, samples):
         return bare
     # Of rows and weights, which all share.
     first = bare(0)
-    moments, n_nonzeros = first.moments(), first.n_nonzeros
+    n_nonzeros = first.n_nonzeros
+    if together:
+        one = functools.partial(bare, n_nonzeros=n_nonzeros)
+        return SquaresOfTargets(one, samples).objective_of
+    moments = first.moments()
 
     def objective_of(k):
         objective = bare(k, n_nonzeros)

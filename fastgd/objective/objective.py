@@ -256,6 +256,7 @@ class Objective:
         self.range_cuts = np.arange(self.cuts.size)
         self.share = 1.0
         self.parent = None
+        self.together = None  # an `OneOfSquares` where several targets are fitted together
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self.matrices = None
@@ -766,7 +767,7 @@ class Objective:
 
     def moments(self):
         """Statistics of columns and rows, a `Moments`: one pass, kept."""
-        self._moments = self._moments or self.own_moments()
+        self._moments = self._moments or self._of_rows(Objective.own_moments)
         return self._moments
 
     def own_moments(self):
@@ -790,9 +791,21 @@ class Objective:
         if self._moments is None and self._norms is None and not self._even:
             self.moments()
         if self._moments is None and self._norms is None:
-            self.meter.count(0.5 / self.share)  # of all rows, those of a part or not
-            self._norms = self.rows.column_norms()
+            self._norms = self._of_rows(Objective._column_norms)
         return self._norms if self._moments is None else self._moments.largest
+
+    def _column_norms(self):
+        self.meter.count(0.5 / self.share)  # of all rows, those of a part or not
+        return self.rows.column_norms()
+
+    def _sum_of_squares(self):
+        return self.rows.sum_of_squares() if self.rows.dtype == np.float64 else np.inf
+
+    def _of_rows(self, measure):
+        """What `measure` finds of an objective, from rows and weights alone."""
+        if self.together is None:
+            return measure(self)
+        return self.together.once(self, measure.__qualname__, measure)
 
     def row_size(self):
         """Root of the mean of s_i |x_i|^2, or more: without moments for a look at the values,
@@ -801,7 +814,7 @@ class Objective:
         if self.knows_columns or not self._even:
             return float(np.linalg.norm(self.root_mean_squares()))
         if self._row_size is None:
-            total = self.rows.sum_of_squares() if self.rows.dtype == np.float64 else np.inf
+            total = self._of_rows(Objective._sum_of_squares)
             if not np.isfinite(total):
                 return float(np.linalg.norm(self.root_mean_squares()))
             self._row_size = float(

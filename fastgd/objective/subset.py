@@ -46,7 +46,7 @@ def on_groups(objective, groups, alpha):
     some.n_active = F.samples.total_weight(some.ranges)
     some.meter = Meter(F.meter, some.share)
     some.set_alpha(alpha)
-    some.matrix_cuts = some.vector_cuts = None
+    some.matrix_cuts = some.vector_cuts = some.together = None
     some.measured = {}
     return some
 

@@ -29,8 +29,10 @@ def test_each_target_has_its_model(loss, penalty, storage):
     assert str(model.plan_).startswith("target")
     for k in range(3):
         alone = clone(model).fit(storage(X), T[:, k], sample_weight=WEIGHTS)
-        np.testing.assert_array_equal(model.coef_[k], alone.coef_)
-        np.testing.assert_array_equal(model.intercept_[k], alone.intercept_[0])
+        # Squares without an L1 part have one matrix and one product: the same but for rounding.
+        close = {"rtol": 1e-11 if (loss, penalty) == ("squared_error", "l2") else 0.0}
+        np.testing.assert_allclose(model.coef_[k], alone.coef_, **close)
+        np.testing.assert_allclose(model.intercept_[k], alone.intercept_[0], **close)
         np.testing.assert_allclose(model.predict(X)[:, k], alone.predict(X), rtol=1e-13, atol=1e-14)
     assert len(model.history_) == 3
 

@@ -53,6 +53,7 @@ def find_exclusive(objective, most=np.inf):
     array([0, 1, 2])
     """
     F = objective if objective.parent is None else objective.parent
+    F = F if F.together is None else F.together.objective
     known = F.measured.get("exclusive")
     if known is None or (known[1] is None and known[0] < most):
         known = F.measured["exclusive"] = most, _found(F, most)

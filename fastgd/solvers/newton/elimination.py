@@ -85,9 +85,12 @@ class Eliminating(Solver):
         """By the matrices that it forms and what is left of them; for few columns no look is taken
         at the rows, nor where even a matrix of few others would take too long.
         """
-        F = objective
+        F, n_targets = objective, 1
+        if F.together is not None:  # one matrix of rows and weights alone
+            F, n_targets = F.together.objective, F.together.n_targets
         constant = F.loss.self_concordance == 0.0
-        iterations, matrices = (ITERATIONS_OF_SQUARES, 1.0) if constant else likely_steps(F, tol)
+        squares = ITERATIONS_OF_SQUARES, 1.0 / n_targets
+        iterations, matrices = squares if constant else likely_steps(F, tol)
 
         def passes(size, columns=None):
             solving = min(iterations, matrices + 1.0) * solving_cost(F, size)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.certificates.rounding import intercept_rounding, sum_rounding
+from fastgd.linalg.line_search import armijo
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.gram import quadratic
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
 
 # An extrapolated value is as good as one from a pass where it is off by less than this share.
@@ -79,8 +81,12 @@ class LeastSquares(Newton):
         F, known = objective, super().forecast(objective, tol, cutoff)
         if not known.passes < np.inf:
             return known
-        one = 1.0 + curvature_cost(F) + solving_cost(F, F.n_features)
-        return known._replace(passes=one)
+        cost = curvature_cost(F) + solving_cost(F, F.n_features)
+        if F.together is None:
+            return known._replace(passes=1.0 + cost)
+        n_targets = F.together.n_targets
+        reason = f"{known.reason}, one for all {n_targets} models"
+        return known._replace(passes=1.0 + cost / n_targets, reason=reason)
 
     @classmethod
     def make(cls, objective, options):
@@ -99,18 +105,17 @@ class LeastSquares(Newton):
             super().resume(state)
             return
         self._allocate()
-        value, gradient, matrix = self._quadratic(state.point if before is None else memory.anchor)
+        look = self._quadratic if self.objective.together is None else self._without_matrix
+        value, gradient, matrix = look(state.point if before is None else memory.anchor)
         if value == before:
             return
         if before is not None:
-            value, gradient, matrix = self._quadratic(state.point)
+            value, gradient, matrix = look(state.point)
         state.value = value
         state.gradient = gradient
         state.forget()
         memory = state.memory
-        memory.factor, memory.singular = self._factored(
-            matrix, lambda: self._evaluated_at(state.point)
-        )
+        memory.factor, memory.singular = self._factor_at(state.point, matrix)
         memory.anchor = state.point
         memory.exact = True
         memory.curvature_cap = 0.0
@@ -123,6 +128,31 @@ class LeastSquares(Newton):
     def _quadratic(self, point):
         """Value, gradient and curvature matrix at a point."""
         return quadratic(self.objective, point)
+
+    def _without_matrix(self, point):
+        """Value and gradient at a point, beside None: the matrix of several targets is one."""
+        F = self.objective
+        if self._is_null(point):
+            return *F.together.null_look(F)[1:], None
+        return *F.smooth_and_gradient(point), None
+
+    def _is_null(self, point):
+        F = self.objective
+        return np.array_equal(point, null_point(F, null_model(F)[0]))
+
+    def _factor_at(self, point, matrix):
+        """Factor of the curvature matrix of a point, and whether it is `singular`."""
+        F = self.objective
+        if F.together is None:
+            return self._factored(matrix, lambda: self._evaluated_at(point))
+        kind, tol = type(self), self.tol
+        return F.together.once(F, kind, lambda objective: kind(objective, tol).factor_of_weights())
+
+    def factor_of_weights(self):
+        """The same where the curvature of each row is its weight."""
+        F = self.objective
+        weights = np.array(np.broadcast_to(F.samples.weights, F.n_samples))
+        return self._factored(self._matrix_of(weights), lambda: weights)
 
     def _evaluated_at(self, point):
         """Curvature of each row: a pass."""
@@ -145,8 +175,22 @@ class LeastSquares(Newton):
             found = self._extrapolated(state, step, derivative)
             if found is not None:
                 return 1.0, found
+            state.memory.anchor_value = None
+            found = self._looked_at_together(state, step)
+            if found is not None and armijo(total, found[1], derivative, 1.0, slack):
+                return 1.0, found
         state.memory.anchor_value = None
         return super()._search(state, step, derivative, total, slack)
+
+    def _looked_at_together(self, state, step):
+        """(point, value, gradient) after a whole step from the null model, by a look for all
+        targets, else None.
+        """
+        F = self.objective
+        if F.together is None or not self._is_null(state.point):
+            return None
+        found = F.together.look_after_step(F, state.memory.factor)
+        return found if np.array_equal(found[0], state.point + step) else None
 
     def _extrapolated(self, state, step, derivative):
         """(point, value, gradient) after a whole step by the parabola that F is, or None where
