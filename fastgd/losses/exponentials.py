@@ -2,6 +2,9 @@
 libraries take one.
 
 One row of log loss, derivative and curvature takes 1.9 ns so, and 10.5 ns with calls.
+
+Numbers become `float` first and `np.float64` at the end: compiled that is nothing, in plain Python
+arithmetic on the former takes a quarter of the time.
 """
 
 import numpy as np
@@ -20,6 +23,9 @@ GREATEST = 709.0
 SQRT_2 = 1.4142135623730951
 MIN_NORMAL = 2.2250738585072014e-308
 TWO_TO_54 = 18014398509481984.0
+# Where the exponent of a float64 begins among its bits, and the bits of 1.
+EXPONENT = np.int64(52)
+BITS_OF_1 = np.int64(1023 << 52)
 
 
 @callee
@@ -47,14 +53,15 @@ def exp_of_minus(t):
     t = k ln 2 - r with |r| <= ln 2 / 2: 2^-k, by its bits, times the Taylor polynomial of exp(r) of
     degree 13. A NaN stays one.
     """
-    far = t > LAST
-    near = LAST if far else float(t)
+    given = float(t)
+    far = given > LAST
+    near = LAST if far else given
     shifted = near * LOG2_E + TO_INTEGER
     k = shifted - TO_INTEGER
     r = (k * LN2_HIGH - near) + k * LN2_LOW
     p = exp_rest(r)
     p = (p * r) * r + r + 1.0
-    bits = (np.int64(1023) << np.int64(52)) - (np.float64(shifted).view(np.int64) << np.int64(52))
+    bits = BITS_OF_1 - (np.float64(shifted).view(np.int64) << EXPONENT)
     return 0.0 if far else p * np.int64(bits).view(np.float64)
 
 
@@ -64,21 +71,23 @@ def exp_of(t):
 
     As `exp_of_minus`, for both signs.
     """
-    near = min(max(float(t), -LAST), GREATEST)
+    given = float(t)
+    near = min(max(given, -LAST), GREATEST)
     shifted = near * LOG2_E + TO_INTEGER
     k = shifted - TO_INTEGER
     r = (near - k * LN2_HIGH) - k * LN2_LOW
     p = exp_rest(r)
     p = (p * r) * r + r + 1.0
-    bits = (np.int64(1023) << np.int64(52)) + (np.float64(shifted).view(np.int64) << np.int64(52))
+    bits = BITS_OF_1 + (np.float64(shifted).view(np.int64) << EXPONENT)
     found = p * np.int64(bits).view(np.float64)
-    return np.inf if t > GREATEST else (0.0 if t < -LAST else found)
+    return np.inf if given > GREATEST else (0.0 if given < -LAST else found)
 
 
 @callee
 def above_tangent(t):
     """How far exp is above its tangent at 0, exp(t) - 1 - t: nothing cancels near 0."""
-    return exp_rest(t) * t * t if abs(t) < 0.34 else exp_of(t) - 1.0 - t
+    r = float(t)
+    return np.float64(exp_rest(r) * r * r if abs(r) < 0.34 else exp_of(r) - 1.0 - r)
 
 
 @callee
@@ -87,11 +96,11 @@ def log_of(x):
 
     x = 2^k m with m from sqrt(1/2) to sqrt(2): k ln 2 + 2 artanh(s), s = (m - 1) / (m + 1).
     """
-    small = x < MIN_NORMAL
-    scaled = np.float64(x * TWO_TO_54 if small else x)
-    bits = scaled.view(np.int64)
-    exponent = (bits >> np.int64(52)) - np.int64(1023)
-    m = np.int64(bits - (exponent << np.int64(52))).view(np.float64)
+    given = float(x)
+    small = given < MIN_NORMAL
+    bits = np.float64(given * TWO_TO_54 if small else given).view(np.int64)
+    exponent = (bits - BITS_OF_1) >> EXPONENT
+    m = float(np.int64(bits - (exponent << EXPONENT)).view(np.float64))
     k = float(exponent) - (54.0 if small else 0.0)
     above = m > SQRT_2
     m = 0.5 * m if above else m
@@ -99,7 +108,7 @@ def log_of(x):
     f = m - 1.0
     s = f / (2.0 + f)
     q = s * s
-    return k * LN2_HIGH + (2.0 * s + (2.0 * s * (q * artanh_rest(q)) + k * LN2_LOW))
+    return np.float64(k * LN2_HIGH + (2.0 * s + (2.0 * s * (q * artanh_rest(q)) + k * LN2_LOW)))
 
 
 @callee
@@ -128,9 +137,10 @@ def log_1_plus(u):
     """log(1 + u) for 0 <= u <= 1, within 2 units in the last place: 2 artanh(s) with s = u / (2
     + u).
     """
-    s = u / (2.0 + u)
+    given = float(u)
+    s = given / (2.0 + given)
     q = s * s
-    return 2.0 * s + 2.0 * s * (q * artanh_rest(q))
+    return np.float64(2.0 * s + 2.0 * s * (q * artanh_rest(q)))
 
 
 @callee
@@ -138,6 +148,7 @@ def log_below_tangent(u):
     """How far log is below its tangent, u - log(1 + u), for -1 / 2 <= u <= 1: nothing cancels near
     0.
     """
-    s = u / (2.0 + u)
+    given = float(u)
+    s = given / (2.0 + given)
     q = s * s
-    return s * u - 2.0 * s * (q * artanh_rest(q))
+    return np.float64(s * given - 2.0 * s * (q * artanh_rest(q)))
