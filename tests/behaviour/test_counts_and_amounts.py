@@ -2,12 +2,14 @@
 optimum.
 """
 
+import functools
 import warnings
 
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse as sp
+from sklearn.base import clone
 
 from fastgd import Gamma, GDRegressor, GDRegressorCV, Loss, NegativeBinomial, Poisson, Tweedie
 from fastgd.losses.base import has_mean
@@ -76,20 +78,29 @@ FAR = {
 }
 
 
+@functools.cache
+def far(kind, loss, fit_intercept):
+    """A table, its targets and the default model, which serves the tests of all solvers."""
+    rng = np.random.default_rng(3)
+    table = rng.standard_normal((100, 4))
+    y = FAR[kind](rng, table @ [0.5, -0.3, 0.2, 0.0])
+    settings = {"alpha": 1e-3, "tol": 1e-6, "fit_intercept": fit_intercept, "max_iter": 3000}
+    if not loss.target_domain.contains(y).all():
+        return None
+    return table, y, GDRegressor(loss, **settings).fit(table, y)
+
+
+@pytest.mark.thinned(plain=2, compiled=1)
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
 @pytest.mark.parametrize("given", SOLVERS, ids=lambda given: given["solver"])
 @pytest.mark.parametrize("kind", FAR)
 def test_far_starts_arrive(kind, given, fit_intercept):
     """No step needs a bound of the curvature, which there is none of."""
-    rng = np.random.default_rng(3)
-    table = rng.standard_normal((100, 4))
-    y = FAR[kind](rng, table @ [0.5, -0.3, 0.2, 0.0])
     for loss in with_jit([Poisson()], [Poisson(), Gamma(), Tweedie(1.5), NegativeBinomial()]):
-        if not loss.target_domain.contains(y).all():
+        if (found := far(kind, loss, fit_intercept)) is None:
             continue
-        settings = {"alpha": 1e-3, "tol": 1e-6, "fit_intercept": fit_intercept, "max_iter": 3000}
-        best = GDRegressor(loss, **settings).fit(table, y)
-        model = GDRegressor(loss, **settings, **given).fit(table, y)
+        table, y, best = found
+        model = clone(best).set_params(**given).fit(table, y)
         assert best.bound_kind_ == model.bound_kind_ == "proof"
         assert model.objective_ == pytest.approx(best.objective_, rel=3e-6)
 
@@ -178,13 +189,13 @@ def test_a_stream_whose_first_rows_are_all_0(loss, first, solver):
     1e13, and a score of -inf for ever.
     """
     rng = np.random.default_rng(2)
-    X = rng.normal(size=(1500, 4))
+    X = rng.normal(size=(600, 4))
     y = rng.poisson(np.exp(X @ [0.5, -0.3, 0.2, 0.1])).astype(float)
     y[:first] = 0.0
     model = GDRegressor(loss, solver=solver, batch_size=1, random_state=0)
     model.partial_fit(X[:first], y[:first])
     assert model._states[0].memory.tuning.passing
-    for rows in np.array_split(np.arange(first, 1500), 10):
+    for rows in np.array_split(np.arange(first, 600), 10):
         model.partial_fit(X[rows], y[rows])
     memory = model._states[0].memory
     assert memory.divisor == 1.0

@@ -188,15 +188,19 @@ def test_deviances_in_long_doubles_agree_with_the_package():
             value, slope, rounding = exact.LOSSES[problem.loss.name](
                 problem.loss, problem.y, exact.number(z)
             )
-        rows = zip(z, problem.y, value[0], slope, rounding, strict=True)
-        for one, y, high, derivative, wrong in rows:
-            own = problem.loss.value(one, y)
-            size = 1e-15 * (abs(one) + abs(np.log(y or 1.0)) + 2.0) * abs(derivative)
-            assert own == pytest.approx(high, rel=1e-13, abs=size + 1e-300)
-            assert problem.loss.derivative(one, y) == pytest.approx(
-                derivative, rel=1e-9, abs=1e-12 * (1.0 + problem.loss.step_curvature(one, y))
-            )
-            assert 0.0 <= wrong <= 1e-14 * (1.0 + high + abs(derivative * (abs(one) + 20.0)))
+        own, own_slope, curvature = (
+            np.array([method(one, y) for one, y in zip(z, problem.y, strict=True)])
+            for method in (problem.loss.value, problem.loss.derivative, problem.loss.step_curvature)
+        )
+        logs = np.abs(np.log(np.where(problem.y == 0.0, 1.0, problem.y)))
+        size = 1e-15 * (np.abs(z) + logs + 2.0) * np.abs(slope)
+        near = np.maximum(1e-13 * np.abs(value[0]), size + 1e-300)
+        np.testing.assert_array_less(np.abs(own - value[0]), near + 5e-324)
+        near = np.maximum(1e-9 * np.abs(slope), 1e-12 * (1.0 + curvature))
+        np.testing.assert_array_less(np.abs(own_slope - slope), near)
+        assert (rounding >= 0.0).all()
+        most = 1e-14 * (1.0 + value[0] + np.abs(slope * (np.abs(z) + 20.0)))
+        assert (rounding <= most).all()
         seen.add(problem.loss.name)
     named = {name: one for name, one in Loss.members().items() if is_ours(one)}
     assert seen == {name for name, one in named.items() if has_mean(one())} | {"counts"}

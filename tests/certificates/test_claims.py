@@ -308,7 +308,7 @@ def test_a_loss_of_constant_curvature_has_that_curvature(loss, box, most, source
     model = GDRegressor(own, alpha=alpha, **settings)
     data = (from_chunks(lambda: iter([(X[:90], y[:90]), (X[90:], y[90:])])),) if source else (X, y)
     model.fit(*data)
-    null = min(value(b, y).mean() for b in np.linspace(-5.0, 5.0, 2001))
+    null = scipy.optimize.minimize_scalar(lambda b: value(b, y).mean()).fun
     unit = null - least.fun if own.infimum == -np.inf else max(least.fun, 1e-4 * null)
     off = (objective(np.append(model.coef_, model.intercept_))[0] - least.fun) / unit
     assert off <= 1.01 * model.suboptimality_ + 1e-9 or model.bound_kind_ != "proof"

@@ -69,7 +69,7 @@ def test_it_is_never_above_the_minimum_whatever_the_step(loss, fit_intercept, l1
         if not scaled_dual.applies(F):
             continue
         points, best = along(F, 12)
-        for (v, _), (after, _) in itertools.pairwise(points[:7]):
+        for (v, _), (after, _) in list(itertools.pairwise(points[:7]))[::2]:
             for step in (after - v, rng.standard_normal(v.size), 0.0 * v):
                 assert bound(F, v, step) <= best + 1e-12 * abs(best)
 

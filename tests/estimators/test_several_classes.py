@@ -90,7 +90,7 @@ WAYS = [
 ]
 
 
-@pytest.mark.thinned(plain=2, compiled=8)
+@pytest.mark.thinned(plain=4, compiled=8)
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1", "elasticnet", None]))
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

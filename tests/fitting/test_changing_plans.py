@@ -64,7 +64,7 @@ LOSSES = [
 ]
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.jit  # for long in plain Python
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
 def test_no_other_plan_is_ahead_on_raw_wide_tables(loss, penalty):

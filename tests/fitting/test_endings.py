@@ -254,7 +254,8 @@ def test_an_estimate_that_ends_a_run_is_what_is_told():
     assert proved >= model.objective_ - best.objective_
 
 
-@pytest.mark.thinned(plain=3, compiled=2)
+@pytest.mark.jit  # for long in plain Python
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("loss", ["hinge", "epsilon_insensitive", "quantile"])
 @pytest.mark.parametrize("solver", ["gd", "adagrad"])
 def test_estimates_are_honest(loss, solver, monkeypatch):

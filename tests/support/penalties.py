@@ -2,6 +2,8 @@
 by name.
 """
 
+import functools
+
 import numpy as np
 
 from fastgd.penalties.base import Penalty
@@ -16,6 +18,12 @@ from fastgd.runtime.fingerprint import is_ours
 
 def every_penalty(d):
     """{name: penalty} for an even number of columns."""
+    return dict(_every_penalty(d))
+
+
+@functools.cache
+def _every_penalty(d):
+    """Made once: of 450 columns, eigenvalues of the matrix take 0.1 s, and hundreds ask."""
     pairs = np.arange(d).reshape(-1, 2).tolist()
     differences = np.diff(np.eye(d), axis=0)
     weights = np.array([0.0, 1.0, np.inf, 0.5])[np.arange(d) % 4]

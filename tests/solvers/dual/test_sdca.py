@@ -91,13 +91,11 @@ def lowest(function, low, high):
     return function(0.5 * (low + high))
 
 
+@pytest.mark.plain  # one number compiles quickly, but sixteen losses do not
 @EVERY_LOSS
 def test_the_step_of_one_row_is_the_best_one(loss):
     rng = np.random.default_rng(5)
     step = dual.smooth_step if loss.smooth else dual.nonsmooth_step
-    # One number compiles quickly, but sixteen losses do not: the bodies are the same without the
-    # JIT.
-    step = getattr(step, "py_func", step)
     for rate in (1e-4, 0.1, 1.0, 30.0, 1e4):
         for _ in range(6):
             target = (
@@ -137,6 +135,7 @@ def test_the_step_of_one_row_is_the_best_one(loss):
             assert max(line) <= 1e-9 * (1.0 + abs(value) + abs(u))
 
 
+@pytest.mark.plain
 @EVERY_LOSS
 def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
     """Rates of 1e30, predictions of 1e20: a bracket that is halved fifty times has not come down
@@ -144,7 +143,6 @@ def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
     """
     rng = np.random.default_rng(7)
     step = dual.smooth_step if loss.smooth else dual.nonsmooth_step
-    step = getattr(step, "py_func", step)
     for k in range(400):
         rate, z0 = (
             10.0 ** rng.uniform(-6, 30),

@@ -456,7 +456,7 @@ def test_violators_are_found():
 # --- optima
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=4, compiled=1)
 @FEW_LOSSES
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
@@ -471,7 +471,7 @@ def test_the_optimum_of_a_reference(loss, l1_ratio, fit_intercept):
     np.testing.assert_allclose(points[0], points[1], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.thinned(plain=4, compiled=1)
+@pytest.mark.thinned(plain=8, compiled=1)
 @pytest.mark.parametrize("loss", with_jit([LogLoss()], SMOOTH), ids=lambda loss: loss.name)
 @STORAGES
 @pytest.mark.parametrize(
@@ -494,6 +494,7 @@ def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, mon
     assert result.objective <= expected * (1.0 + 2e-6)
 
 
+@pytest.mark.thinned(plain=2, compiled=1)
 @FEW_LOSSES
 @STORAGES
 def test_tall_data_begin_on_a_sample(loss, storage, monkeypatch):
@@ -537,7 +538,7 @@ def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
 # --- the contract
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=4, compiled=1)
 @pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]))
 @pytest.mark.parametrize(
     ("loss", "tall"),

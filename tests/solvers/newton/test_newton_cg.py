@@ -102,7 +102,7 @@ def test_a_direction_that_curves_downwards_ends_conjugate_gradients():
     assert float(g @ step) < 0.0
 
 
-@pytest.mark.thinned(plain=5, compiled=1)
+@pytest.mark.thinned(plain=10, compiled=1)
 @pytest.mark.parametrize("fit_intercept", with_jit([True], [True, False]))
 @pytest.mark.parametrize("shape", with_jit([(23, 60)], [(23, 60), (60, 6)]), ids=str)
 @LOSSES
