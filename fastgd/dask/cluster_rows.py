@@ -46,7 +46,7 @@ class ClusterRows(BlockRows):
         # The objective that the workers know, by its parts, and its key.
         self._known: list = [None, None]
 
-    def parts(self):
+    def parts(self, epoch=None):
         """Not here: the rows are on other machines."""
         raise RuntimeError("the rows are on the workers of a cluster")
 

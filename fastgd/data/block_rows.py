@@ -9,6 +9,7 @@ is held against it, so that a source that hands out other data is noticed.
 import bisect
 import copy
 import functools
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,11 @@ MAX_BLOCK = 1 << 26
 # What blocks and their passes leave free in the allocator is given back after so many bytes: 40 of
 # 160 MB that a fit within 64 MB had taken.
 GIVEN_BACK = 1 << 25
+# Of the random order of blocks in an epoch: one for all runs that share readings.
+ORDER_SEED = 0
+# The stretches of a source that is read from its first block to its last: the first block of each,
+# and how many there are; None: all that follow.
+WHOLE = ((0, None),)
 # Mean squares are rounded by a few units in the last place, and by less than these 4,500: what is
 # left of the variance of a column far from 0 has no other digits.
 MEAN_SQUARE_ROUNDING = 1e-12
@@ -165,11 +171,31 @@ class BlockRows:
         shared.readings = SharedReadings(self.parts)
         return shared
 
-    def parts(self):
-        """(facts, rows) of each block, in order: one reading, which may be shared."""
-        return self._parts() if self.readings is None else self.readings.blocks()
+    def parts(self, epoch=None):
+        """(facts, rows) of each block: one reading, which may be shared.
 
-    def _parts(self):
+        Parameters
+        ----------
+        epoch : int, optional
+            Blocks come in a random order of this number, as far as the source can be read from
+            others than its first; by default in their order.
+        """
+        if self.readings is not None:
+            return self.readings.blocks(epoch)
+        return self._parts(WHOLE if epoch is None else self._stretches(epoch))
+
+    def _stretches(self, epoch):
+        """Stretches of the source, each read in order, in a random order of this number."""
+        starts = self.source.starts(self.n_bytes)
+        if starts[-1] >= len(self.blocks):  # other blocks than those that are known
+            return WHOLE
+        ends = [*starts[1:], None]
+        order = np.random.Generator(np.random.PCG64([ORDER_SEED, epoch])).permutation(len(starts))
+        return [
+            (starts[k], None if ends[k] is None else ends[k] - starts[k]) for k in order.tolist()
+        ]
+
+    def _parts(self, stretches):
         """A reading of its own.
 
         Raises
@@ -177,9 +203,16 @@ class BlockRows:
         ValueError
             Where the source hands out other rows than it did at first.
         """
-        known, number = iter(self.blocks), -1
-        for number, (place, block, rows) in enumerate(checked_blocks(self.source, self.n_bytes)):
-            facts = next(known, None)
+        n_blocks, n_read = len(self.blocks), 0
+        numbers = (
+            number
+            for first, count in stretches
+            for number in range(first, n_blocks if count is None else first + count)
+        )
+        for place, block, rows in checked_blocks(self.source, self.n_bytes, stretches):
+            number = next(numbers, n_blocks)
+            facts = self.blocks[number] if number < n_blocks else None
+            n_read += 1
             if facts is None:
                 changed = f"{rows.shape()[0]} rows more"
             elif listed(self.source.feature_names) != self.names:
@@ -195,10 +228,10 @@ class BlockRows:
                 )
             del block
             yield facts, rows if self.centers is None else read_from(rows, self.centers)
-        if next(known, None) is not None:
+        if next(numbers, None) is not None:
             raise ValueError(
-                f"the source ended after {number + 1} of the {len(self.blocks)} blocks that it had "
-                "at the first reading; it has to hand out the same rows each time"
+                f"the source ended after {n_read} of the {n_blocks} blocks that it had at the "
+                "first reading; it has to hand out the same rows each time"
             )
 
     def how_read(self):
@@ -355,9 +388,9 @@ def _plus(total, found):
     return total
 
 
-def checked_blocks(source, n_bytes):
+def checked_blocks(source, n_bytes, stretches=WHOLE):
     """(place, block, rows) of each block of a source that has rows, its place in words and its X as
-    `Rows`: one reading, on a thread that is one block ahead.
+    `Rows`: one reading, on a thread that is one block ahead; of these stretches, as `WHOLE` is one.
 
     Raises
     ------
@@ -365,15 +398,13 @@ def checked_blocks(source, n_bytes):
         For whatever `fastgd.data.check_X` refuses, naming the place, and for blocks of another kind
         than the first.
     """
-    yield from read_ahead(_checked(source, n_bytes))
+    yield from read_ahead(_checked(source, n_bytes, stretches))
 
 
-def _checked(source, n_bytes):
+def _checked(source, n_bytes, stretches):
     layout = None
     read = 0
-    reading = source.blocks(n_bytes)
-    place_of = getattr(reading, "place", source.place)
-    for number, block in enumerate(reading):
+    for number, block, reading, place_of in _read(source, n_bytes, stretches):
         if not isinstance(block, Block):
             raise ValueError(
                 f"block {number} of the source is a {type(block).__name__}, not a Block"
@@ -390,17 +421,37 @@ def _checked(source, n_bytes):
                 _refuse_part(reading, number, block.X)
             raise ValueError(f"{place}: {error}") from error
         own = rows.shape()[1], rows.sparse
-        layout = layout or own
-        if own != layout:
+        layout = layout or (own, rows.dtype)
+        if own != layout[0]:
             raise ValueError(
                 f"{place}: X has {columns_in_words(*own)}, the blocks before it have "
-                f"{columns_in_words(*layout)}; all blocks need the same columns"
+                f"{columns_in_words(*layout[0])}; all blocks need the same columns"
+            )
+        if rows.dtype != layout[1]:
+            raise ValueError(
+                f"{place}: X is read as {rows.dtype}, the blocks before it as {layout[1]}; all "
+                "blocks need the same type"
             )
         yield place, block, rows
         read += rows.stored() * rows.dtype.itemsize
         if read > max(GIVEN_BACK, 4 * n_bytes):
             give_back()
             read = 0
+
+
+def _read(source, n_bytes, stretches):
+    """(number, block, reading, place_of) of all blocks of the stretches: `place_of` gives the place
+    of a row of this reading, of which the block has this number.
+    """
+    for first, count in stretches:
+        reading = source.blocks_from(first, n_bytes) if first else source.blocks(n_bytes)
+        place_of = getattr(reading, "place", functools.partial(_place_after, source, first))
+        for number, block in enumerate(itertools.islice(reading, count)):
+            yield number, block, reading, place_of
+
+
+def _place_after(source, first, number, row):
+    return source.place(first + number, row)
 
 
 def _refuse_part(reading, number, X):

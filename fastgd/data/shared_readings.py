@@ -18,11 +18,11 @@ class SharedReadings:
     Parameters
     ----------
     read : callable
-        Gives an iterator over all blocks.
+        Gives an iterator over all blocks, in the order that its argument stands for.
 
     Examples
     --------
-    >>> readings = SharedReadings(lambda: iter(print("read") or [1, 2, 3]))
+    >>> readings = SharedReadings(lambda order: iter(print("read") or [1, 2, 3]))
     >>> found = []
     >>> works = [lambda: found.append(sum(readings.blocks())) for _ in range(3)]
     >>> readings.together(works, end=list)
@@ -31,18 +31,19 @@ class SharedReadings:
     [6, 6, 6]
     """
 
-    def __init__(self, read: Callable[[], Iterator]) -> None:
+    def __init__(self, read: Callable[[int | None], Iterator]) -> None:
         self.read = read
         self._runs: dict[int, _Run] = {}
         self._interrupt: BaseException | None = None
 
-    def blocks(self) -> Iterator:
-        """A reading: shared where a run of `together` asks, and has none at hand."""
+    def blocks(self, order: int | None = None) -> Iterator:
+        """A reading in this order: shared where a run of `together` asks, and has none at hand."""
         run = self._runs.get(threading.get_ident())
         if run is None or run.reads:
-            yield from self.read()
+            yield from self.read(order)
             return
         run.reads = run.begins = True
+        run.order = order
         try:
             # No name for the block: it would keep it alive while the next is read.
             while taken := run.next_block():
@@ -87,9 +88,11 @@ class SharedReadings:
         ended.set()
 
     def _serve(self, asking):
-        """One reading, for those runs that ask for one."""
+        """One reading, for those runs that ask for one in the order of the first."""
+        order = asking[0].order
+        asking = [run for run in asking if run.order == order]
         try:
-            for block in self.read():
+            for block in self.read(order):
                 if self._interrupt is not None:
                     break
                 asking = [run for run in asking if run.go([block])]
@@ -111,6 +114,8 @@ class _Run:
     ----------
     reads, begins, ended : bool
         Whether it is at a shared reading, at one that it has just asked for, and at its end.
+    order : int or None
+        Of the reading that it has asked for.
     error : BaseException or None
         By which it has ended.
     """
@@ -118,7 +123,7 @@ class _Run:
     def __init__(self, work, runs, end):
         self.work, self.runs, self.end = work, runs, end
         self.reads = self.begins = self.ended = False
-        self.error = None
+        self.order = self.error = None
         # What it is handed: a list with a block, empty at the end of a reading; or an error.
         self._handed, self._thrown = [], None
         self._turn, self._back = threading.Semaphore(0), threading.Semaphore(0)

@@ -5,6 +5,7 @@ read them.
 from __future__ import annotations
 
 import bisect
+import mmap
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -109,12 +110,46 @@ class BlockSource:
         """
         raise NotImplementedError
 
+    def starts(self, n_bytes: int) -> list[int]:
+        """Numbers of the blocks at which a reading may begin, increasing from 0 on.  By default a
+        source is read from its first block alone.
+
+        It is asked once `blocks(n_bytes)` was read to its end.  Solvers that visit rows one by one
+        read what is between two of these in random order, another one in each epoch; where there
+        are no more than one, they mix no rows but those that are near each other in the source.  A
+        source that has several hands out no blocks without rows.
+
+        Parameters
+        ----------
+        n_bytes : int
+            As of `blocks`.
+
+        Returns
+        -------
+        list of int
+        """
+        return [0]
+
+    def blocks_from(self, first: int, n_bytes: int) -> Iterator[Block]:
+        """The blocks of `blocks(n_bytes)` from number `first` on, one of `starts` that is not 0.
+
+        Parameters
+        ----------
+        first : int
+        n_bytes : int
+
+        Returns
+        -------
+        iterator of Block
+        """
+        raise NotImplementedError
+
     def place(self, number: int, row: int) -> str:
         """Where a row is, in words for an error: file and line if known.  It is asked for row 0 of
         each block, also where there is no error.
 
         What only a reading knows is asked of its iterator, where that is a `Reading`: others may go
-        on at the same time.
+        on at the same time.  Its blocks are counted from the first that it reads.
 
         Parameters
         ----------
@@ -422,11 +457,40 @@ class ArraySource(BlockSource):
 
     def blocks(self, n_bytes):
         """Copies of so many rows at a time."""
+        return self.blocks_from(0, n_bytes)
+
+    def starts(self, n_bytes):
+        """All blocks."""
+        return list(range(-(-self.arrays[0].shape[0] // self._step(n_bytes))))
+
+    def blocks_from(self, first, n_bytes):
+        """The same from block `first` on."""
         X, *per_row = self.arrays
-        step = max(int(n_bytes // max(X.shape[1] * max(X.itemsize, 8), 1)), 1)
-        for first in range(0, X.shape[0], step):
-            own = slice(first, first + step)
+        step = self._step(n_bytes)
+        for row in range(first * step, X.shape[0], step):
+            own = slice(row, row + step)
+            self._check_files()
             yield Block(np.array(X[own]), *(None if one is None else one[own] for one in per_row))
+
+    def _check_files(self):
+        """Raise ValueError where a file was cut off since it was mapped: what reads on there ends
+        the process (SIGBUS).
+        """
+        for name, array in zip(Block._fields, self.arrays, strict=True):
+            memory, path = array, ""
+            while isinstance(memory, np.ndarray):
+                path = getattr(memory, "filename", path)
+                memory = memory.base
+            if isinstance(memory, mmap.mmap) and memory.size() < len(memory):
+                raise ValueError(
+                    f"the file of {name}, {path}, was cut off since it was mapped: it has "
+                    f"{memory.size()} bytes, the memory map {len(memory)}"
+                )
+
+    def _step(self, n_bytes):
+        """Rows of a block."""
+        X = self.arrays[0]
+        return max(int(n_bytes // max(X.shape[1] * max(X.itemsize, 8), 1)), 1)
 
 
 def _names_of(chunk, number):

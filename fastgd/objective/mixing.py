@@ -14,9 +14,9 @@ BUFFER = 2
 def mixed_parts(objective, seed, epoch, shuffle):
     """Parts of the rows that together hold each of them once; the objective itself in memory.
 
-    Blocks come as the source hands them out and go into a buffer, of which a random half is the
-    next part: a row is met up to a few buffers later than it was read.  A function of seed and
-    epoch, so that a run can be resumed.
+    Blocks come in random order, as far as the source can be read from others than its first, and go
+    into a buffer, of which a random half is the next part: a row is met up to a few buffers later
+    than it was read.  A function of seed and epoch, so that a run can be resumed.
     """
     F = objective
     if F.rows.in_memory:
@@ -25,7 +25,7 @@ def mixed_parts(objective, seed, epoch, shuffle):
     rng = np.random.Generator(np.random.PCG64([seed, epoch]))
     tables: list = []
     numbers: list[np.ndarray] = []
-    for facts, rows in F.rows.parts():
+    for facts, rows in F.rows.parts(epoch if shuffle else None):
         if not shuffle:
             yield on_block(F, rows, facts)
             continue

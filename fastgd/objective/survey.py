@@ -72,7 +72,7 @@ def survey(source, memory, n_threads=1, shift=False, labels=False):
     places: list[str] = []
     moments: Any = None
     per_row: dict[str, list] = {name: [] for name in PER_ROW}
-    dtype, first, sparse = np.dtype(np.float32), 0, False
+    dtype, first, sparse = np.dtype(np.float64), 0, False
     source.look_again()
     for place, block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
@@ -88,7 +88,7 @@ def survey(source, memory, n_threads=1, shift=False, labels=False):
         sample.add(rows, first, per_row["sample_weight"][-1])
         first = facts[-1].own.stop
         sparse = rows.sparse
-        dtype = np.promote_types(dtype, rows.dtype)
+        dtype = rows.dtype
     if not facts:
         raise ValueError("the source has no rows; at least one is needed")
     moments = moments_of(moments, first)
@@ -149,8 +149,8 @@ def joined(name, parts, places):
     Raises
     ------
     ValueError
-        Where some have, and some have not, or of another width; `places` are those of the blocks,
-        in words.
+        Where some have, and some have not, or of another width, or numbers beside text; `places`
+        are those of the blocks, in words.
     """
     there = [part is not None for part in parts]
     if not any(there):
@@ -164,7 +164,14 @@ def joined(name, parts, places):
                 f"{place}: {name} has shape {part.shape}, in {places[0]} it has {parts[0].shape}; "
                 "all blocks need the same number of columns, or none (n,)"
             )
-    if any(part.dtype.kind not in "fiub" for part in parts):
+    text = [part.dtype.kind not in "fiub" for part in parts]
+    if any(text):
+        if not all(text):  # NumPy would make text of the numbers
+            k = text.index(not text[0])
+            raise ValueError(
+                f"{places[k]}: {name} holds {_kind_of(parts[k])}, in {places[0]} "
+                f"{_kind_of(parts[0])}; all blocks need the same type"
+            )
         return np.concatenate(parts)
     # A part is let go of once it is copied: all of them took 24 MB beside 3 million targets.
     n_rows, width = sum(map(len, parts)), parts[0].shape[1:]
@@ -174,6 +181,12 @@ def joined(name, parts, places):
         together[first : first + len(part)] = part
         first += len(part)
     return together
+
+
+def _kind_of(part):
+    return (
+        "numbers" if part.dtype.kind in "fiub" else "text" if part.dtype.kind in "US" else "objects"
+    )
 
 
 def _emptied(parts):

@@ -17,10 +17,10 @@ class Source:
     def __init__(self, blocks=range(1, 5)):
         self.given, self.count, self.closed = blocks, 0, 0
 
-    def read(self):
+    def read(self, order=None):
         self.count += 1
         try:
-            yield from self.given
+            yield from self.given if order is None else [order]
         finally:
             self.closed += 1
 
@@ -66,6 +66,16 @@ def test_a_run_may_leave_a_reading_and_ask_for_another():
     alone = Source([1, 2])
     assert together(alone, first_two, first_two) == [[1, 1], [1, 1]]
     assert alone.count == alone.closed == 2
+
+
+def test_a_reading_is_shared_by_those_that_want_its_order():
+    def of_orders(*orders):
+        return lambda readings: [list(readings.blocks(order)) for order in orders]
+
+    source, usual = Source(), [1, 2, 3, 4]
+    found = together(source, of_orders(7, None, 8), of_orders(7, 8), of_orders(None, 8))
+    assert found == [[[7], usual, [8]], [[7], [8]], [usual, [8]]]
+    assert source.count == source.closed == 3
 
 
 def test_a_reading_within_another_is_its_own():

@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from fastgd import BlockSource, GDRegressor, from_chunks
 from fastgd.data import sources
 from fastgd.data.block_rows import checked_blocks
-from fastgd.data.sources import Block
+from fastgd.data.sources import ArraySource, Block
+from support.starts import check_starts
 
 X = np.random.default_rng(0).standard_normal((20, 2))
 Y = X @ [1.0, 2.0]
@@ -294,3 +295,29 @@ def test_chunks_with_names_and_models_without_are_warned_of_as_in_memory(named):
     assert caught[0].filename == __file__
     np.testing.assert_allclose(found, usual)
     model.predict(from_chunks(lambda: [fitted]))
+
+
+def test_arrays_may_be_read_from_each_block():
+    source = ArraySource(X, Y, np.abs(Y), Y)
+    for n_bytes, n_blocks in ((1, 20), (48, 7), (1e6, 1)):
+        assert check_starts(source, n_bytes) == list(range(n_blocks))
+    assert check_starts(from_chunks(lambda: [(X, Y)]), 48) == [0]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "said"),
+    [
+        ((X.astype(np.float32), Y), "X is read as float32, the blocks before it as float64"),
+        ((X, Y.astype(str)), "y holds text, in row 0 of chunk 0 numbers"),
+        ((X, Y.astype(object)), "y holds objects, in row 0 of chunk 0 numbers"),
+    ],
+)
+def test_chunks_of_other_types_are_refused(chunk, said):
+    """The numbers among text had become text, classes of their own, without a word."""
+    source = from_chunks(lambda: [(X, Y), (X.round().astype(int), Y > 0), chunk])
+    model = GDRegressor(memory=1e6)
+    with pytest.raises(
+        ValueError, match=f"^row 0 of chunk 2: {said}; all blocks need the same type"
+    ):
+        model.fit(source)
+    assert not hasattr(model, "coef_")

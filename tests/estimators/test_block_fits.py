@@ -1,5 +1,6 @@
 """Fits and predictions from blocks of rows: the same models as from arrays."""
 
+import os
 import re
 import tracemalloc
 import weakref
@@ -645,4 +646,25 @@ def test_other_rows_in_a_reading_that_targets_share_are_noticed():
     model = GDRegressor(memory=1e6)
     with pytest.raises(ValueError, match="is not what it was at the first reading"):
         model.fit(from_chunks(chunks))
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file that is mapped can be cut off there")
+@pytest.mark.parametrize("name", ["X", "y"])
+def test_a_memory_map_whose_file_is_cut_off_is_told(tmp_path, name):
+    """The process ended, by SIGBUS."""
+    maps = {}
+    for key, shape in (("X", (20_000, 8)), ("y", (20_000,))):
+        np.save(tmp_path / f"{key}.npy", np.random.default_rng(0).standard_normal(shape))
+        maps[key] = np.load(tmp_path / f"{key}.npy", mmap_mode="r")
+    path = tmp_path / "fit"
+
+    def cut_off(history):
+        os.truncate(tmp_path / f"{name}.npy", 10_000)
+
+    model = GDRegressor("huber", tol=1e-12, memory=1e6, checkpoint=path, checkpoint_every=0.0)
+    model.set_params(stop=cut_off)
+    with pytest.raises(ValueError, match=rf"the file of {name}, .*{name}.npy, was cut off since"):
+        model.fit(maps["X"][:], maps["y"])
+    assert path.exists()
     assert not hasattr(model, "coef_")

@@ -61,10 +61,13 @@ def marks_of(paths: Sequence[Path]) -> list[tuple[int, int, int]]:
     return [(one.st_ino, one.st_size, one.st_mtime_ns) for one in found]
 
 
-def whole_lines(path: Path, buffer_bytes: int = BUFFER_BYTES) -> Iterator[np.ndarray]:
+def whole_lines(
+    path: Path, buffer_bytes: int = BUFFER_BYTES, *, first: int = 0
+) -> Iterator[np.ndarray]:
     """Bytes of a file, unpacked by the suffix of its name, in parts that end where a line does.
 
-    A part is good until the next is asked for. A newline is added to a last line without one.
+    A part is good until the next is asked for. A newline is added to a last line without one. The
+    bytes before number `first`, where a line begins, are left out.
 
     Raises
     ------
@@ -74,6 +77,8 @@ def whole_lines(path: Path, buffer_bytes: int = BUFFER_BYTES) -> Iterator[np.nda
     store = bytearray(buffer_bytes)
     held = 0  # bytes of a line whose end has not been read
     with _opened(path) as file:
+        if first:
+            file.seek(first)
         while count := _read(file, memoryview(store)[held:-1], path):
             end = store.rfind(NEWLINE, held, held + count) + 1
             held += count

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data.readers import kernels, pages
-from fastgd.data.readers.files import as_paths, marks_of, whole_lines
+from fastgd.data.readers.files import PACKED, as_paths, marks_of, whole_lines
 from fastgd.data.sources import Block, BlockSource, Reading
 
 WORD = re.compile(rb"[^\0-\x20]+|.", re.DOTALL)
@@ -128,12 +128,30 @@ class SvmlightSource(BlockSource):
             self.encoding = SvmlightColumns(n_features, bool(zero_based))
         # The files whose columns were found.
         self._marks: list | None = None
+        # By the bytes of a block: marks of the files that were read, and where each block began, by
+        # file, line and byte.
+        self._known: dict[int, tuple[list, list[tuple[int, int, int]]]] = {}
 
     def blocks(self, n_bytes: int) -> Iterator[Block]:
         """CSR blocks without stored zeros, across the files; see `BlockSource.blocks`."""
         if self.encoding is None:
             self._marks = marks_of(self.paths)
             self.encoding = self._scanned()
+        return self._reading(n_bytes, self.encoding, (0, 0, 0))
+
+    def starts(self, n_bytes: int) -> list[int]:
+        """All blocks, of files that are not packed; see `BlockSource.starts`."""
+        marks, begins = self._known.get(n_bytes, (None, [(0, 0, 0)]))
+        packed = any(path.suffix.lower() in PACKED for path in self.paths)
+        same = not packed and marks == marks_of(self.paths)
+        return list(range(len(begins))) if same else [0]
+
+    def blocks_from(self, first: int, n_bytes: int) -> Iterator[Block]:
+        """The blocks from number `first` on; see `BlockSource.blocks_from`."""
+        return self._reading(n_bytes, self.encoding, self._known[n_bytes][1][first])
+
+    def _reading(self, n_bytes, columns, begin):
+        """The blocks from file, line and byte on where one of them begins."""
         # Of each block, the number of the file and the line of its first row, and how many it has.
         starts: list[tuple[int, int, int]] = []
 
@@ -142,7 +160,7 @@ class SvmlightSource(BlockSource):
 
         # Each row can be told of.
         return Reading(
-            self._blocks(_RowBuilder(n_bytes, self.encoding), starts),
+            self._blocks(n_bytes, columns, begin, starts),
             place,
             lambda number: range(starts[number][2]),
         )
@@ -201,17 +219,25 @@ class SvmlightSource(BlockSource):
         n_features = min(max(int(found[1]) + (1 if based else 0), 1), MAX_FEATURES)
         return SvmlightColumns(self.n_features or n_features, bool(based))
 
-    def _blocks(self, rows, starts):
-        for number, path in enumerate(self.paths):
-            rows.begin(number, path)
-            for text in whole_lines(path):
+    def _blocks(self, n_bytes, columns, begin, starts):
+        marks, begins = marks_of(self.paths), [begin]
+        rows, (first, line, byte) = _RowBuilder(n_bytes, columns), begin
+        for number, path in enumerate(self.paths[first:], first):
+            rows.begin(number, path, line)
+            for text in whole_lines(path, first=byte):
                 while rows.take(text) == kernels.FULL:
+                    begins.append((number, *rows.position(byte)))
                     starts.append((*rows.start, rows.n_rows))
                     yield rows.block()
-            if rows.n_rows_of_file == 0:
+                byte += text.size
+            if rows.n_rows_of_file == 0 and line == 0:
                 raise ValueError(f"{path} has no rows")
-        starts.append((*rows.start, rows.n_rows))
-        yield rows.block()
+            line = byte = 0
+        if begin == (0, 0, 0):
+            self._known[n_bytes] = marks, begins
+        if rows.n_rows:
+            starts.append((*rows.start, rows.n_rows))
+            yield rows.block()
 
 
 class _RowBuilder:
@@ -238,11 +264,15 @@ class _RowBuilder:
         """Rows of the block so far."""
         return int(self.counts[kernels.ROWS])
 
-    def begin(self, number, path):
-        """Begin to read a file: its lines and rows are counted from 0."""
+    def begin(self, number, path, line):
+        """Begin to read a file from this line on: its rows are counted from 0."""
         self.number, self.path = number, path
         self._rows_before = -self.n_rows
-        self.counts[kernels.LINES] = 0
+        self.counts[kernels.LINES] = line
+
+    def position(self, byte):
+        """Line and byte of what is read next, of a text that begins with this byte."""
+        return int(self.counts[kernels.LINES]), byte + int(self.counts[kernels.POSITION])
 
     def take(self, text):
         """Read lines until the text ends or the block is full: `DONE` or `FULL`."""

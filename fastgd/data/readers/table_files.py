@@ -11,6 +11,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastgd.data.readers.files import longest_line, open_quote
 from fastgd.data.readers.table_levels import first_word
 from fastgd.data.readers.table_values import Where, is_text, parsed
@@ -91,9 +93,17 @@ class TableFile:
     index: set[str]
     declared: set[str]
 
-    def batches(self, wanted: Mapping[str, Kind], n_rows: int) -> Iterator[Any]:
-        """Record batches of these columns of about `n_rows`: text as dictionaries."""
+    def batches(self, wanted: Mapping[str, Kind], n_rows: int, first: int = 0) -> Iterator[Any]:
+        """Record batches of these columns of about `n_rows`, from row `first` on: text as
+        dictionaries.
+        """
         raise NotImplementedError
+
+    def group_sizes(self) -> list[int]:
+        """Numbers of rows of the groups that can be read without those before them; none where
+        only the whole file can.
+        """
+        return []
 
     def require(self, wanted: Mapping[str, Kind], source: str) -> None:
         """Raise ValueError where a column is not there, or is of another kind than in `source`."""
@@ -145,9 +155,21 @@ class ParquetTable(TableFile):
         with naming(path):
             self._describe(pq.read_schema(path))
 
-    def batches(self, wanted, n_rows):  # noqa: D102
+    def group_sizes(self):  # noqa: D102
         import pyarrow.parquet as pq
 
+        with naming(self.path):
+            told = pq.read_metadata(self.path)
+        return [told.row_group(k).num_rows for k in range(told.num_row_groups)]
+
+    def batches(self, wanted, n_rows, first=0):  # noqa: D102
+        import pyarrow.parquet as pq
+
+        groups, left_out = None, 0
+        if first:
+            starts = np.cumsum([0, *self.group_sizes()])
+            group = int(np.searchsorted(starts[1:], first, side="right"))
+            groups, left_out = list(range(group, len(starts) - 1)), first - int(starts[group])
         names = list(wanted)
         texts = [name for name in names if wanted[name] is Kind.TEXT]
         with naming(self.path):
@@ -161,9 +183,11 @@ class ParquetTable(TableFile):
             )
         with contextlib.closing(file):
             # Its threads are no faster for a few columns, and keep 25 MB.
-            yield from _named(
-                self.path, file.iter_batches(n_rows, columns=names, use_threads=False)
-            )
+            found = file.iter_batches(n_rows, groups, columns=names, use_threads=False)
+            for batch in _named(self.path, found):
+                if batch.num_rows > left_out:
+                    yield batch.slice(left_out)
+                left_out = max(left_out - batch.num_rows, 0)
 
 
 class CsvTable(TableFile):
@@ -198,7 +222,7 @@ class CsvTable(TableFile):
             return ""
         return f", {column[row].as_py()!r} in row {row} (the first is 0)"
 
-    def batches(self, wanted, n_rows):  # noqa: D102
+    def batches(self, wanted, n_rows, first=0):  # noqa: D102
         import pyarrow as pa
 
         types = {name: self._type_of(name, kind) for name, kind in wanted.items()}

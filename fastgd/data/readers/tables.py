@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -169,18 +170,36 @@ class TableSource(BlockSource):
         if self.encoding is None:
             found = self._found()
             self.feature_names, self.encoding = found.feature_names, found
-        width = len(self.encoding.columns)
-        bytes_per_row = 8 * width if self.encoding.numeric else 12 * width + 8
-        n_rows = max(int(min(n_bytes, MAX_BYTES)) // bytes_per_row, 1)
+        return self.blocks_from(0, n_bytes)
+
+    def starts(self, n_bytes: int) -> list[int]:
+        """The first block that begins in each row group, of Parquet files; see
+        `BlockSource.starts`.
+        """
+        tables = (open_table(path, self.format) for path in self.paths)
+        sizes = [size for table in tables for size in table.group_sizes()]
+        step, ends = self._rows_of_block(n_bytes), list(itertools.accumulate(sizes))
+        blocks = {-(-row // step) for row in ends}
+        return [0, *sorted(block for block in blocks if block * step < ends[-1])]
+
+    def blocks_from(self, first: int, n_bytes: int) -> Iterator[Block]:
+        """The blocks from number `first` on; see `BlockSource.blocks_from`."""
+        n_rows = self._rows_of_block(n_bytes)
         starts: list[int] = []
 
         def place(number: int, row: int) -> str:
             """The file and the row in it, in words for errors."""
-            row += number * n_rows
+            row += (first + number) * n_rows
             file = int(np.searchsorted(starts, row, side="right")) - 1
             return Where(self.paths[file], row - starts[file]).row(0)
 
-        return Reading(self._blocks(self.encoding, n_rows, starts), place)
+        return Reading(self._blocks(self.encoding, n_rows, starts, first * n_rows), place)
+
+    def _rows_of_block(self, n_bytes):
+        """How many rows a block of so many bytes has."""
+        width = len(self.encoding.columns)
+        bytes_per_row = 8 * width if self.encoding.numeric else 12 * width + 8
+        return max(int(min(n_bytes, MAX_BYTES)) // bytes_per_row, 1)
 
     def look_again(self) -> None:
         """Forget the columns of files that have changed; see `BlockSource.look_again`."""
@@ -273,14 +292,16 @@ class TableSource(BlockSource):
                     seen.add(batch.column(name), where)
         return {name: seen.ordered() for name, seen in found.items()}
 
-    def _blocks(self, encoding, n_rows, starts):
+    def _blocks(self, encoding, n_rows, starts, first):
         unknown = "error" if "error" in (self.unknown, encoding.unknown) else "zeros"
         rows = RowBuilder(n_rows, TableEncoder(encoding, unknown), self.roles)
-        labels = self._labels()
+        # Those of all rows were looked at by the first reading.
+        labels = self._labels() if first == 0 else None
         wanted = {column.name: column.kind for column in encoding.columns}
         wanted |= {self.roles[role]: kind for role, kind in self._kinds_of_roles.items()}
         # A batch is a quarter of a block at most.
-        for batch, where in self._batches(wanted, max(min(BATCH, n_rows // 4), 1), starts):
+        size = max(min(BATCH, n_rows // 4), 1)
+        for batch, where in self._batches(wanted, size, starts, first):
             if labels is not None:
                 labels.add(batch.column(labels.name), where)
             taken = 0
@@ -302,15 +323,20 @@ class TableSource(BlockSource):
         name = self.roles["target"]
         return Levels(name, self._text_target or name in self.categories)
 
-    def _batches(self, wanted, n_rows, starts):
-        """Batches of all files and where they are; `starts` gets the first row of each file."""
+    def _batches(self, wanted, n_rows, starts, first=0):
+        """Batches of all files from row `first` on, and where they are; `starts` gets the first row
+        of each file.
+        """
         before = 0
         for path in self.paths:
             table = open_table(path, self.format)
             table.require(wanted, str(self.paths[0]) if path != self.paths[0] else "the model")
             starts.append(before)
-            row = 0
-            for batch in table.batches(wanted, n_rows):
+            if first > before and (size := sum(table.group_sizes())) <= first - before:
+                before += size
+                continue
+            row = max(first - before, 0)
+            for batch in table.batches(wanted, n_rows, row):
                 yield batch, Where(path, row)
                 row += batch.num_rows
             if row == 0:

@@ -15,6 +15,7 @@ from fastgd import GDRegressor
 from fastgd.data.readers import svmlight
 from fastgd.data.readers.files import BUFFER_BYTES, whole_lines
 from fastgd.data.readers.svmlight import from_svmlight
+from support.starts import check_starts
 
 LINES = "1 1:0.5 3:2\n\n  # words\n-1.5\t2:1e-3 4:-7.25   # a remark\r\n2 qid:3 1:0.1 # x\n3\n"
 
@@ -154,7 +155,7 @@ def test_cuts_of_the_reading_change_nothing(written, monkeypatch, buffer_bytes):
     whole = [bytes(part) for part in whole_lines(path, buffer_bytes)]
     assert b"".join(whole) == path.read_bytes()
     assert all(part.endswith(b"\n") for part in whole)
-    monkeypatch.setattr(svmlight, "whole_lines", lambda path: whole_lines(path, buffer_bytes))
+    monkeypatch.setattr(svmlight, "whole_lines", lambda path, **_: whole_lines(path, buffer_bytes))
     monkeypatch.setattr(svmlight, "MIN_ROWS", 1)
     monkeypatch.setattr(svmlight, "MIN_HARD", 1)
     found, targets = together(from_svmlight(path), 100)
@@ -332,3 +333,20 @@ def test_files_that_changed_are_looked_at_again(tmp_path):
         (block,) = source.blocks(1 << 20)
         widths.append(block.X.shape[1])
     assert widths == [3, 9]
+
+
+@pytest.mark.parametrize("buffer_bytes", [64, BUFFER_BYTES])
+def test_a_reading_may_begin_at_each_block(tmp_path, written, monkeypatch, buffer_bytes):
+    monkeypatch.setattr(svmlight, "whole_lines", lambda *a, **b: whole_lines(*a, buffer_bytes, **b))
+    X, y = random_rows(40)
+    path, packed = tmp_path / "rows.svm", tmp_path / "rows.svm.gz"
+    dump_svmlight_file(X, y, str(path))
+    source = from_svmlight([written(LINES, "a.svm"), path, written(LINES[:-1], "b.svm")])
+    for n_bytes in (100, 1000, 1 << 20):
+        n_blocks = len(list(source.blocks(n_bytes)))
+        assert check_starts(source, n_bytes) == list(range(n_blocks))
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert check_starts(from_svmlight(packed), 1000) == [0]
+    assert len(source.starts(1000)) > 2
+    path.write_text("1 1:1\n")  # where blocks begin is no longer known
+    assert source.starts(1000) == [0]

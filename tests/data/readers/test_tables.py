@@ -21,6 +21,7 @@ from fastgd.data.readers.table_files import PARQUET_BUFFER
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
 from fastgd.data.readers.tables import from_parquet
+from support.starts import check_starts
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
@@ -733,3 +734,21 @@ def test_integers_that_are_too_large_are_told(tmp_path, roles):
     pq.write_table(pa.table({"code": code, "age": [1.0, 2.0]}), path)
     with pytest.raises(ValueError, match=r"table.parquet, row 1.*: column 'code' has 92233720"):
         list(from_parquet(path, **roles).blocks(1 << 20))
+
+
+@pytest.mark.parametrize("group", [4, 20, 100])
+def test_a_reading_may_begin_at_each_row_group(tmp_path, group):
+    paths, sizes = [tmp_path / f"{k}.parquet" for k in range(3)], (30, 50, 60)
+    for k, path in enumerate(paths):
+        pq.write_table(pa.Table.from_pandas(frame(sizes[k], seed=k)), path, row_group_size=group)
+    groups = [at + k for at, n in zip((0, 30, 80), sizes, strict=True) for k in range(0, n, group)]
+    source = from_parquet(paths, target="fuel", weight="age")
+    for n_bytes in (700, 2500, 1 << 20):
+        rows = len(next(source.blocks(n_bytes)).y)
+        blocks = {-(-first // rows) for first in groups}
+        assert check_starts(source, n_bytes) == sorted(k for k in blocks if k * rows < 140)
+
+
+def test_csv_is_read_from_its_first_row_alone(tmp_path):
+    frame().to_csv(tmp_path / "rows", index=False)
+    assert check_starts(from_parquet(tmp_path / "rows", format="csv"), 1000) == [0]
