@@ -169,7 +169,7 @@ class OneOfSquares(NamedTuple):
 
     @property
     def n_targets(self):
-        """K."""
+        """K, the number of targets."""
         return self.squares.n_targets
 
     def once(self, F, name, make):
