@@ -460,7 +460,7 @@ class ArraySource(BlockSource):
         return self.blocks_from(0, n_bytes)
 
     def starts(self, n_bytes):
-        """All blocks."""
+        """Numbers of all blocks, each of which is a range of rows."""
         return list(range(-(-self.arrays[0].shape[0] // self._step(n_bytes))))
 
     def blocks_from(self, first, n_bytes):
