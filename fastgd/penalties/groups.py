@@ -163,7 +163,7 @@ class WeightedGroups(Grouped, abstract=True):
 
     @python_only
     def constructor_arguments(self):
-        """The fields."""
+        """Its fields, which are what it is made of."""
         return Penalty.constructor_arguments(self)
 
     def __repr__(self) -> str:
