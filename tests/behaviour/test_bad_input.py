@@ -323,7 +323,7 @@ def test_weights_that_leave_one_class():
     assert_refused(model, vars(model).copy(), "negative", "fit", X, Y)
 
 
-@pytest.mark.thinned(plain=1, compiled=3)
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")  # of NumPy, without the JIT
 @pytest.mark.parametrize("loss", ["poisson", "gamma"])
 @pytest.mark.parametrize("parameters", [{}, {"solver": "gd", "learning_rate": "constant"}], ids=str)
@@ -474,7 +474,7 @@ def test_not_fitted():
             assert_refused(model, vars(model).copy(), "not fitted", method, *args)
 
 
-@pytest.mark.thinned(plain=1, compiled=3)
+@pytest.mark.thinned(plain=1, compiled=6)
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array, pd.DataFrame])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_fit_predict_and_chunks_say_the_same_of_nan(storage, value):

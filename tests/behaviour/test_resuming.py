@@ -63,7 +63,7 @@ def assert_same(a, b):
     assert (a.n_iter_, a.t_) == (b.n_iter_, b.t_)
 
 
-@pytest.mark.thinned(plain=1, compiled=3)
+@pytest.mark.thinned(plain=1, compiled=6)
 @pytest.mark.parametrize("parameters", EVERY + MORE, ids=name)
 def test_warm_start(parameters, data):
     X, labels, _ = data
@@ -79,7 +79,7 @@ def test_warm_start(parameters, data):
     assert_same(whole, again)
 
 
-@pytest.mark.thinned(plain=1, compiled=3)
+@pytest.mark.thinned(plain=1, compiled=6)
 @pytest.mark.parametrize(
     "parameters", [p for p in EVERY + MORE[3:] if p.get("batch_size") != "full"], ids=name
 )

@@ -74,6 +74,7 @@ def test_the_model_is_that_of_arrays(loss, sparse, penalty):
     assert blocks.bound_kind_ == whole.bound_kind_
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize("name", OURS)
 def test_every_loss_has_the_default_model_of_arrays(name):
     loss = Loss.named(name)()

@@ -247,32 +247,30 @@ if numba.config.DISABLE_JIT:
     STRATEGIES = [("nesterov", "full"), ("gd", "full"), ("gd", 32)]
 
 
-@pytest.mark.thinned(plain=1, compiled=3)
+# Compiled each rule with one of the losses: it is compiled for each of them.
+@pytest.mark.thinned(plain=1, compiled=9)
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "log_loss"])
 @pytest.mark.parametrize(("solver", "batch"), STRATEGIES)
-def test_automatic_steps_on_raw_columns(solver, batch):
+def test_automatic_steps_on_raw_columns(solver, batch, loss):
     rng = np.random.default_rng(1)
     raw = rng.standard_normal((300, 5)) * np.geomspace(1.0, 1e4, 5) + 10.0 * np.geomspace(
         1e-2, 1e4, 5
     )
-    target = raw @ (rng.standard_normal(5) / np.geomspace(1.0, 1e4, 5)) + 3.0
-    labels = np.where(target > np.median(target), "yes", "no")
-    for model, y in (
-        (GDRegressor(), target),
-        (GDRegressor(loss="huber"), target),
-        (GDClassifier(), labels),
-    ):
-        model.set_params(solver=solver, batch_size=batch, random_state=0, max_iter=200)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(raw, y)
-        constant = GDRegressor(loss=model.loss) if y is target else GDClassifier()
-        alone = constant.set_params(alpha=1e-4).fit(np.zeros((300, 1)), y)
-        assert np.isfinite(model.coef_).all()
-        assert model.objective_ <= alone.objective_ * (1 + 1e-12)
-        if batch == "full":
-            assert model.score(raw, y) > 0.99
-        elif y is target:
-            assert model.score(raw, y) > 0.5
+    y = raw @ (rng.standard_normal(5) / np.geomspace(1.0, 1e4, 5)) + 3.0
+    kind = GDRegressor
+    if loss == "log_loss":
+        kind, y = GDClassifier, np.where(y > np.median(y), "yes", "no")
+    model = kind(loss, solver=solver, batch_size=batch, random_state=0, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(raw, y)
+    alone = kind(loss, alpha=1e-4).fit(np.zeros((300, 1)), y)
+    assert np.isfinite(model.coef_).all()
+    assert model.objective_ <= alone.objective_ * (1 + 1e-12)
+    if batch == "full":
+        assert model.score(raw, y) > 0.99
+    elif kind is GDRegressor:
+        assert model.score(raw, y) > 0.5
 
 
 @pytest.mark.parametrize("extreme", [1e-150, 1e-8, 1e8, 1e150])
@@ -364,7 +362,7 @@ def assert_both_take(ours, theirs, y, values):
                     theirs(**copy.deepcopy(settings)).fit(X, y)
 
 
-@pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.plain
 @pytest.mark.parametrize(
     ("ours", "theirs", "y", "values"),
     [

@@ -161,8 +161,9 @@ CASES = [
     for loss, penalty, shape in problems(solver)
 ]
 
-# Without the JIT a third of them: what a solver does hardly depends on which loss meets which
-# penalty. The same third for all tests, so that a reference value serves two of them.
+# A third of them without the JIT, and half of the fewer compiled ones: what a solver does hardly
+# depends on which loss meets which penalty. The same ones for all tests, so that a reference value
+# serves two of them, and what is compiled all; storages compile anew.
 each = pytest.mark.parametrize(("solver", "loss", "penalty", "shape"), CASES)
 
 
@@ -190,7 +191,7 @@ def described(state):
     return tree, [(one.shape, one.tobytes()) for one in encoder.arrays]
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=3, compiled=2)
 @each
 def test_resuming_is_running_at_once(solver, loss, penalty, shape):
     """Through a pickle and a copy; and from a file, whose run has the same passes as well."""
@@ -217,7 +218,7 @@ def test_resuming_is_running_at_once(solver, loss, penalty, shape):
     assert other.objective.passes == passes
 
 
-@pytest.mark.thinned(plain=3, compiled=4)
+@pytest.mark.thinned(plain=3, compiled=8)
 @each
 def test_storages_agree(solver, loss, penalty, shape):
     points = {
@@ -244,7 +245,7 @@ def test_threads_agree(solver, loss, penalty, shape, shared_work, monkeypatch):
     assert described(both) == described(alone)
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=3, compiled=2)
 @each
 def test_progress_and_answers_tell_the_truth(solver, loss, penalty, shape):
     F = problem(loss, penalty, shape)
@@ -267,7 +268,7 @@ def test_progress_and_answers_tell_the_truth(solver, loss, penalty, shape):
         np.testing.assert_allclose(found.gradient, gradient, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=3, compiled=2)
 @each
 def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty, shape):
     F = problem(loss, penalty, shape)
@@ -281,7 +282,7 @@ def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty, shape):
         assert np.isfinite(F.value(moved(made, 2, state).point))
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=3, compiled=2)
 @each
 def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty, shape):
     if not loss.smooth and not make(solver, problem(loss, penalty, shape)).traits.proves_itself:
