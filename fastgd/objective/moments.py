@@ -119,8 +119,8 @@ def _standard_spectrum(objective):
     n, d = F.n_samples, F.n_features
     sample = sample_of_rows(F, _rows_of_spectrum(F))
     n_rows = sample.shape[0]
-    means = np.asarray(sample.mean(axis=0)).ravel() if F.fit_intercept else np.zeros(d)
-    squares = np.asarray((sample * sample).mean(axis=0)).ravel()
+    means, squares = _means_of_columns(sample)
+    means *= F.fit_intercept
     variances = variances_of(means, squares, VARIANCE_ROUNDING)
     ridge = F.l2 / curvature_unit(F)
     lengths = np.sqrt(variances + ridge)
@@ -145,6 +145,18 @@ def _standard_spectrum(objective):
     values = np.maximum(values * ((1.0 + all_rows) / (1.0 + few)) ** 2, 1.0)
     values[-1] = min(max(least, np.finfo(float).eps * values[0]), 1.0)
     return values
+
+
+def _means_of_columns(sample):
+    """Means and mean squares of the columns of some rows; SciPy's own of compressed rows take ten
+    times as long for 1,000 rows.
+    """
+    n, d = sample.shape
+    if not sp.issparse(sample):
+        return sample.mean(axis=0), np.square(sample).mean(axis=0)
+    numbers = np.asarray(sample.data, np.float64)
+    sums = (np.bincount(sample.indices, of, minlength=d) for of in (numbers, numbers**2))
+    return tuple(one / n for one in sums)
 
 
 def _rows_of_spectrum(objective):

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 from fastgd import from_chunks
 from fastgd.objective.moments import (
+    _means_of_columns,
     row_freedom,
     sample_of_rows,
     sampled_curvature,
@@ -114,3 +115,11 @@ def test_a_sample_is_of_rows_that_count():
     weights = np.where(X[:, 0] % 40 == 7, 2.0, 0.0)
     F = Objective("squared_error", X, X[:, 0], sample_weight=weights)
     np.testing.assert_array_equal(sample_of_rows(F), X[7::40])
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+def test_means_of_columns_are_their_formula(storage):
+    X = np.random.default_rng(0).standard_normal((40, 5)) * [1.0, 0.0, 2.0, 1e-3, 5.0]
+    means, squares = _means_of_columns(storage(X))
+    np.testing.assert_allclose(means, X.mean(axis=0), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(squares, (X**2).mean(axis=0), rtol=1e-12)

@@ -7,7 +7,14 @@ from fastgd import from_chunks
 from fastgd.linalg.scalar_minimum import lowest
 from fastgd.losses.deviances import Gamma, InverseGaussian, Poisson, Tweedie
 from fastgd.losses.each_target import EachTarget
-from fastgd.objective.null_model import _likely_shift, loss_of_shift, null_model, null_point
+from fastgd.objective.null_model import (
+    _is_near,
+    _likely_shift,
+    _shift_of,
+    loss_of_shift,
+    null_model,
+    null_point,
+)
 from fastgd.objective.objective import Objective
 from support.components import CountLikelihood, ToyMultiSquared
 
@@ -136,3 +143,10 @@ def test_a_loss_that_overflows_is_an_end_of_the_bracket():
         return (shift - 2.0) ** 2, 2.0 * (shift - 2.0), 0.1  # too little: Newton goes too far
 
     assert lowest(sums, 0.0, 0.0)[0] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("mean", [1e-40, 1e-13, 1e-12, 0.3, 2e3, 1e13, 1e40])
+@pytest.mark.parametrize("loss", [Poisson(), Gamma(), InverseGaussian()], ids=str)
+def test_a_mean_that_is_near_needs_no_halving(loss, mean):
+    assert _is_near(loss, mean) == (abs(np.log(mean)) <= 30.0)
+    assert _shift_of(loss, mean) == pytest.approx(np.log(mean), abs=1e-9)
