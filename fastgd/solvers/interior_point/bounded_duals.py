@@ -60,6 +60,25 @@ class BoundedDuals:
             a, b = (np.maximum(side, 0.0) + least for side in (-rest, rest))
             yield where, self.listed(s, a, b)
 
+    def centred(self, u, mu):
+        """The variables on the central path at this u, whose products are all `mu` > 0: a list, for
+        ends of which none is infinitely far and a bend of 0.
+
+        Examples
+        --------
+        >>> s, a, b = BoundedDuals(0.0, 1.0, 0.0).centred(np.array([-2.0, 0.0, 2.0]), 0.5)
+        >>> s.round(2), (b - a).round(2)
+        (array([0.19, 0.5 , 0.81]), array([-2.,  0.,  2.]))
+        """
+        width = self.high - self.low
+        far = 0.5 * width * np.abs(u) / mu
+        root = np.hypot(1.0, far)
+        # From the end that u pulls towards: without a difference, for it may be next to nothing.
+        near = 0.5 * width * (1.0 + 1.0 / (root + far)) / (1.0 + root)
+        above, pulled, other = u > 0.0, mu / near, mu / (width - near)
+        s = np.where(above, self.high - near, self.low + near)
+        return [s, np.where(above, other, pulled), np.where(above, pulled, other)]
+
     def _middle(self, u, size):
         if all(self.ends):
             return np.full(u.shape, 0.5 * (self.low + self.high))
