@@ -273,6 +273,22 @@ def csr_add_rows(values, columns, starts, first, stop, multiples, vector, ahead)
 
 
 @kernel
+def renumber(keys, shift, renumbered):
+    """The columns of stored values, in order, and in `renumbered` the place of each value's among
+    these: of keys in order, column * 2^shift + place of the value.
+    """
+    columns, n = np.empty(keys.size, np.int64), 0
+    places = (np.uint64(1) << shift) - np.uint64(1)
+    for key in keys:
+        column = np.int64(key >> shift)
+        if n == 0 or columns[n - 1] != column:
+            columns[n] = column
+            n += 1
+        renumbered[key & places] = n - 1
+    return columns[:n]
+
+
+@kernel
 def csr_squared_norm(values, start, stop):
     total = 0.0
     for k in range(start, stop):

@@ -412,14 +412,9 @@ class CSRRows(Rows):
         keys = self.columns.astype(np.uint64) << np.uint64(PLACES)
         keys |= np.arange(keys.size, dtype=np.uint64)
         keys.sort()
-        columns, places = keys >> np.uint64(PLACES), keys & np.uint64((1 << PLACES) - 1)
-        first = np.ones(keys.size, bool)  # none where the rows are empty
-        first[1:] = columns[1:] != columns[:-1]
         renumbered = np.empty(keys.size, self.columns.dtype)
-        renumbered[places] = np.cumsum(first) - 1
-        columns = columns[first]
-        rows = CSRRows(self.values, renumbered, self.starts, float(columns.size))
-        return columns.astype(np.int64), rows
+        columns = _row_loops.renumber(keys, np.uint64(PLACES), renumbered)
+        return columns, CSRRows(self.values, renumbered, self.starts, float(columns.size))
 
     @python_only
     def among(self, places, width):

@@ -5,19 +5,23 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import is_classifier
 
 from fastgd.data.check_parameters import check_parameters, only_given
+from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples, refuse_shift
+from fastgd.estimators import predictions
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.names import kind_of_models, target_names
-from fastgd.fitting.chunks import advance_targets
+from fastgd.fitting.chunks import advance_targets, model_of
 from fastgd.fitting.lines import header, row
 from fastgd.fitting.plan import Plans, steps_are_automatic
 from fastgd.fitting.stopping import Validation
@@ -31,6 +35,8 @@ OF_A_FIT = (
     *("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_"),
     *("coef_path_", "intercept_path_"),
 )
+# Attributes that a stream of rows of few columns makes once someone asks.
+MODEL = "coef_", "intercept_"
 # A ratio of mean weights this close to 1 is 1 but for rounding.
 SAME = 1e-12
 
@@ -86,15 +92,43 @@ def _is_same(one, other):
     return one is other or (type(one) is type(other) and np.isscalar(one) and one == other)
 
 
+def _models_of(states, columns=None):
+    """What runs are to `_shaped`, of states whose epochs left no coefficients."""
+    found = [model_of(state, columns) for state in states]
+    return [SimpleNamespace(coef=coef, intercept=intercept) for coef, intercept in found]
+
+
 def validation_rows(X_val, y_val, sample_weight_val, offset_val):
     """The four as a tuple, or None where none is given."""
     given = X_val, y_val, sample_weight_val, offset_val
     return None if all(one is None for one in given) else given
 
 
+class FromStates:
+    """A fitted attribute that is made of the states of a stream once someone asks for it.
+
+    Set, it is an attribute like any other.
+    """
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, estimator, owner=None):
+        if estimator is None or not estimator._in_states:
+            name = owner.__name__ if estimator is None else type(estimator).__name__
+            raise AttributeError(f"{name!r} object has no attribute {self.name!r}")
+        return estimator._model_of_states()[self.name]
+
+
 class ChunkEstimator(GDEstimator):
     """One epoch over each chunk, and what is known about the model on the way."""
 
+    coef_: Any = FromStates()
+    intercept_: Any = FromStates()
+    # Whether the model is what the states of the chunks tell, and what it was made to be, of which
+    # states.
+    _in_states = False
+    _made: tuple[Any, dict[str, Any]] = (None, {})
     # The parameters of the last call, numbers that may be changed in place, and the task of these.
     _last_task: tuple[list, Any, Any] = ([], None, None)
     # The settings whose components were tried.
@@ -116,6 +150,49 @@ class ChunkEstimator(GDEstimator):
         if self._states is not None:
             made._states = copy.deepcopy(self._states)
         return made
+
+    def __getstate__(self):
+        return {name: one for name, one in super().__getstate__().items() if name != "_made"}
+
+    def _is_begun(self):
+        """Whether there is a model."""
+        return self._in_states or "coef_" in vars(self)
+
+    def _model_of_states(self):
+        """`coef_` and `intercept_` after the last call that has ended, whatever another thread
+        does.
+        """
+        while True:
+            states, (known, model) = self._states, self._made
+            if known is not states:
+                coef, intercept = self._shaped(_models_of(states))
+                model = {"coef_": self._dense_shape(coef), "intercept_": intercept}
+            if self._states is states:
+                self._made = states, model
+                return model
+
+    def _linear_of(self, X):
+        """X @ coef + intercept, (n_samples, n_outputs), of checked data."""
+        found = self._linear_of_few(X)
+        return super()._linear_of(X) if found is None else found
+
+    def _linear_of_few(self, X):
+        """The same by the columns that X touches, where these are few and nobody has asked for
+        `coef_`; else None.
+        """
+        states: Any = self._states
+        made = self._made[0] is states or not vars(self).keys().isdisjoint(MODEL)
+        narrowed = None
+        if self._in_states and not made and sp.issparse(X):
+            narrowed = as_rows(X, checked=True).narrowed()
+        if narrowed is None:
+            return None
+        columns, rows = narrowed
+        coef, intercept = self._shaped(_models_of(states, columns))
+        moving = any(state.memory.journal is not None for state in states)
+        if moving or self._states is not states:
+            return None
+        return predictions.scores(rows.matrix(), np.atleast_2d(coef), intercept, self.n_jobs)
 
     def _refuse_in_partial_fit(self):
         """Raise ValueError for parameters that need all rows at once."""
@@ -162,7 +239,7 @@ class ChunkEstimator(GDEstimator):
     def _score_before(self, X, y, sample_weight, offset):
         """Score of the model on a chunk that it has not learnt from; NaN where there is none."""
         one_row = len(y) < 2 and not is_classifier(self)
-        if self.forget is None or not hasattr(self, "coef_") or one_row:
+        if self.forget is None or not self._is_begun() or one_row:
             return np.nan
         given = only_given(sample_weight=sample_weight, offset=offset)
         return float(self.score(X, y, **given))
@@ -195,11 +272,10 @@ class ChunkEstimator(GDEstimator):
         task.in_place = self._chunks is not None
         kept = self._states
         states = kept if kept is not None and len(kept) == n_targets else [None] * n_targets
-        starts = (
-            self._last_models(X.shape[1], n_targets, loss)
-            if hasattr(self, "coef_")
-            else [None] * n_targets
-        )
+        starts: list = [None] * n_targets
+        if self._is_begun():
+            last = functools.cache(lambda: self._last_models(X.shape[1], n_targets, loss))
+            starts = [lambda k=k: last()[k] for k in range(n_targets)]
         plain = loss.classification and not isinstance(loss, VectorLoss)
         if weights is None and offset is None and plain:
             # Made of checked labels; 8 us less.
@@ -224,7 +300,12 @@ class ChunkEstimator(GDEstimator):
     def _store_chunk(self, parts):
         """Set what an estimator knows after the epoch of each target over a chunk."""
         self._states = [part.state for part in parts]
-        self._set_latest(*self._shaped(parts))
+        self._in_states = all(part.coef is None for part in parts)
+        if self._in_states:
+            for name in (*MODEL, "_made"):
+                self.__dict__.pop(name, None)
+        else:
+            self._set_latest(*self._shaped(parts))
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         plans, names = [part.plan for part in parts], target_names(self, len(parts))
@@ -309,6 +390,6 @@ class ChunkEstimator(GDEstimator):
     def _set_fitted(self, runs):
         # What was kept between chunks is of other rows.
         of_chunks = ("_chunks", "_weighed", "_best", "_centers", "_centered", "class_count_")
-        for name in (*of_chunks, "best_validation_score_"):
+        for name in (*of_chunks, "_in_states", "_made", "best_validation_score_"):
             self.__dict__.pop(name, None)
         super()._set_fitted(runs)

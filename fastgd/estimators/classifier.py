@@ -369,7 +369,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         a `clone`, before its first chunk.
         """
         task, given = self._task_of_chunks(), X
-        X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
+        X, y = self._checked(X, y, reset=not self._is_begun())
         self._take_classes(y, classes)
         self._check_multi_class()
         task.loss = self._joint_loss(task.loss)
@@ -423,7 +423,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _check_weightless(self, X, offset, loss, validation):
         """Refuse a first chunk that has no weight, and rows that no chunk may have."""
-        if not hasattr(self, "coef_"):
+        if not self._is_begun():
             raise ValueError(
                 f"class_weight={self.class_weight} gives every row of the first chunk the weight "
                 "0, so that no model can begin with it: begin with rows of other classes"

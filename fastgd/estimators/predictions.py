@@ -17,7 +17,8 @@ FEW_VALUES = 4096  # not worth the look
 def scores(X, coef, intercept, n_jobs):
     """X @ coef.T + intercept, (n_samples, n_outputs), of checked data."""
     exact = X.dtype == np.float64 or X.size <= FEW_VALUES or _cancel(X, coef, intercept)
-    return _products(X, coef.T.astype(np.float64 if exact else X.dtype), n_jobs) + intercept
+    coef = coef.astype(np.float64 if exact else X.dtype, copy=False)
+    return _products(X, coef.T, n_jobs) + intercept
 
 
 def _products(X, coef, n_jobs):

@@ -273,9 +273,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         looked at; set it on a `clone`, before its first chunk.
         """
         task, given = self._task_of_chunks(), X
-        X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
+        X, y = self._checked(X, y, reset=not self._is_begun())
         weights = self._weights(sample_weight, y, X.shape[0])
-        if not hasattr(self, "coef_"):
+        if not self._is_begun():
             self._columns_of_y = columns_of(y)
         targets = self._targets(y)
         if self._columns_of_y != columns_of(y):

@@ -21,7 +21,7 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.journal import Journal
-from fastgd.solvers.stochastic.scheduled import NARROW_FACTOR, StochasticMemory
+from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
 
 
 @dataclass
@@ -32,7 +32,9 @@ class TargetEpoch:
     ----------
     plan : Plan
     state : State
-    coef : ndarray, (d,), or (d, K) for a vector loss
+    coef : ndarray, (d,), or (d, K) for a vector loss, or None
+        None where `model_of` makes it of the state once someone asks: of a million columns that
+        takes as long as a call.
     intercept : float, or ndarray, (K,)
     objective : float
         F of the chunk after its epoch.
@@ -40,9 +42,21 @@ class TargetEpoch:
 
     plan: object
     state: object
-    coef: np.ndarray
+    coef: np.ndarray | None
     intercept: object
     objective: float
+
+
+def model_of(state, columns=None):
+    """Coefficients, (d,) or (d, K), and intercept that a state stands for whose epoch left no
+    coefficients; of some columns, where no other thread moves the next state, those of these.
+    """
+    memory = state.memory
+    of_all = columns is None
+    coef, intercept = memory.known_answer(state) if of_all else memory.answer_in(state, columns)
+    if coef.ndim == 2:
+        return coef, intercept[0] if len(intercept) else np.zeros(coef.shape[1])
+    return coef, float(intercept[0]) if len(intercept) else 0.0
 
 
 def advance_targets(task, samples, seeds, starts, states, X):
@@ -67,8 +81,6 @@ def advance_targets(task, samples, seeds, starts, states, X):
 
 
 def _advance_one(task, objective, seed, start, state, X):
-    if start is not None:
-        start = start[0], objective.rows.own_intercept(*start)
     stream = _stream(task, objective, start, None if state is None else state.run.stream)
     plan = stream.plan
     solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
@@ -77,7 +89,7 @@ def _advance_one(task, objective, seed, start, state, X):
         solver,
         plan,
         objective,
-        start,
+        None if start is None else lambda: _own_model(objective.rows, *start()),
         copied,
         seed,
         lambda: _null_intercept_of_chunk(objective),
@@ -89,8 +101,8 @@ def _advance_one(task, objective, seed, start, state, X):
         _forget(solver, state, task.keep, X)
     before = earlier.point if state is copied else state.point.copy()
     solver.advance(state)
-    v = solver.answer(state)
-    value, what = _value_of_chunk(objective, v, X, state)
+    model = _model_on_chunk(solver, state, X)
+    value, what = _value_of_chunk(objective, model, state)
     if what and earlier is not None and state is copied:
         earlier.take_back()
     if what and not (solver.traits.chooses_steps and solver.retreat(state, before)):
@@ -101,15 +113,70 @@ def _advance_one(task, objective, seed, start, state, X):
             History().arrays(),
         )
     if what:
-        v = solver.answer(state)
-        value = _value_of_chunk(objective, v, X, state)[0]
-    coef, intercept = objective.model(v)
+        model = _model_on_chunk(solver, state, X)
+        value = _value_of_chunk(objective, model, state)[0]
+    coef = None if model.of_known else model.coef
     # Of K predictions estimators make a table in another order, which is a copy.
-    if coef.ndim == 1 and np.may_share_memory(coef, state.point):
+    if coef is not None and coef.ndim == 1 and np.may_share_memory(coef, state.point):
         coef = coef.copy()
     if task.in_place and isinstance(state.memory, StochasticMemory):
         state.memory.journal = None  # that of the earlier state takes an error back
-    return TargetEpoch(plan, state, coef, intercept, value)
+    return TargetEpoch(plan, state, coef, model.intercept, value)
+
+
+def _own_model(rows, coef, intercept):
+    """Coefficients and the intercept that goes with what the rows hand out."""
+    return coef, rows.own_intercept(coef, intercept)
+
+
+class ModelOnChunk(NamedTuple):
+    """A model as far as a chunk of rows asks for it.
+
+    Attributes
+    ----------
+    coef : ndarray
+        The coefficients, or those alone that may be others than 0.
+    of_known : bool
+        Whether it is these.
+    intercept : float, or ndarray, (K,)
+    products : ndarray, (n_samples,) or (n_samples, K)
+        X @ coefficients.
+    """
+
+    coef: np.ndarray
+    of_known: bool
+    intercept: object
+    products: np.ndarray
+
+
+def _model_on_chunk(solver, state, X):
+    """The answer of a state after its epoch."""
+    F, memory = solver.objective, state.memory
+    if _few(solver) is None or memory.known is None:
+        coef, intercept = F.model(solver.answer(state))
+        return ModelOnChunk(coef, False, intercept, X @ coef)
+    coef, intercept = _split(F, memory.answer_in(state, memory.known))
+    return ModelOnChunk(coef, True, intercept, _few_products(solver, state, memory.answer_in)[0])
+
+
+def _few(solver):
+    """The columns that the rows of a chunk touch, and rows of these, where a solver takes those
+    alone; else None.
+    """
+    return solver.few if isinstance(solver, Stochastic) else None
+
+
+def _few_products(solver, state, model_in):
+    """X @ coefficients and intercept, of columns that are few, `model_in` a state."""
+    chosen, rows = solver.few
+    coef, intercept = _split(solver.objective, model_in(state, chosen))
+    return rows.matrix() @ coef, intercept
+
+
+def _split(objective, model):
+    """Coefficients and intercept in the shapes of the loss, of tables of these."""
+    coef, intercept = (one.reshape(-1, objective.n_predictions) for one in model)
+    return objective.outputs.split(coef, intercept)
 
 
 def _forget(solver, state, keep, X):
@@ -117,7 +184,14 @@ def _forget(solver, state, keep, X):
     shows that the data have drifted.
     """
     solver.fade(state, keep)
-    if is_overtaken(solver.objective, X, solver.answer(state), state.point):
+    F, v, memory = solver.objective, state.point, state.memory
+    if _few(solver) is not None:
+        models = [_few_products(solver, state, m) for m in (memory.answer_in, memory.iterate_in)]
+    elif (average := solver.answer(state)) is v:
+        return
+    else:
+        models = [(X @ coef, intercept) for coef, intercept in map(F.model, (average, v))]
+    if is_overtaken(F, *models):
         solver.renew(state)
 
 
@@ -150,7 +224,7 @@ def _stream(task, objective, start, stream):
 
 
 # Arrays that solvers move in place where a journal takes it back.
-SHARED = ("point", "iterate_sum", "slots")
+SHARED = ("point", "iterate_sum", "slots", "touches", "known")
 
 
 def _copied(state, in_place=False):
@@ -193,43 +267,33 @@ def _null_intercept_of_chunk(objective):
     return null_model(objective)[0]
 
 
-def _value_of_chunk(objective, v, X, state):
+def _value_of_chunk(objective, model, state):
     """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction
     of a pass.
     """
-    coef, intercept = objective.model(v)
+    coef, intercept = model.coef, model.intercept
     n_active, run = objective.n_active, state.run
     with np.errstate(all="ignore"):
-        penalty = _penalty_value(objective, v, state.memory)
+        penalty = objective.term.value(coef.reshape(-1))
         # Squares that add up to a number say it too; else a sum takes a third of the time of
         # looking at each.
-        squared = objective.elastic and objective.l2 > 0.0 and not objective.vector
-        known = squared and np.isfinite(penalty) and np.isfinite(intercept)
-        if not (known or np.isfinite(v.sum())):
+        squared = objective.elastic and objective.l2 > 0.0 and np.isfinite(penalty)
+        known = np.sum(intercept) if squared else coef.sum() + np.sum(intercept)
+        if not np.isfinite(known):
             return np.inf, "the coefficients became infinite"
-        mean = _sum_of_losses(objective, X @ coef, intercept) / n_active
+        mean = _sum_of_losses(objective, model.products, intercept) / n_active
         value = mean + penalty
         # Of an earlier chunk: this one's need not be computed. The perceptron's loss has the unit
         # of |x|^2 (`divergence.exploded`).
         if mean <= DIVERGED * run.reference or (objective.loss.online and mean < np.inf):
             return value, ""
-        reference = _sum_of_losses(objective, np.zeros_like(coef[:1]), 0.0 * intercept) / n_active
+        zeros = np.zeros((1, *coef.shape[1:]))
+        reference = _sum_of_losses(objective, zeros, 0.0 * intercept) / n_active
         reference = abs(reference) or 1.0
     if np.isfinite(mean) and mean <= DIVERGED * reference:
         run.reference = reference
         return value, ""
     return value, f"the mean loss reached {mean:.3g} (with zero coefficients it is {reference:.3g})"
-
-
-def _penalty_value(objective, v, memory):
-    """The penalty at `v`; of the coefficients alone that are known to be others than 0, where they
-    are few: of a million, 70,000 of them others than 0, all are a fourteenth of a call.
-    """
-    known = memory.known if isinstance(memory, StochasticMemory) else None
-    few = known is not None and NARROW_FACTOR * known.size <= objective.n_features
-    if few and objective.elastic and not objective.vector:
-        return objective.term.value(v[known])
-    return objective.penalty_value(v)
 
 
 def _sum_of_losses(objective, predictions, intercept):

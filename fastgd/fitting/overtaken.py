@@ -15,34 +15,31 @@ GROUPS = 32
 ERRORS = 2.0
 
 
-def is_overtaken(objective, X, average, iterate):
+def is_overtaken(objective, average, iterate):
     """Whether the loss of the iterate is lower than that of the average, beyond chance.
 
     Parameters
     ----------
     objective : Objective
         Of rows that neither has learnt from.
-    X : ndarray or CSR, (n_samples, n_features)
-        These rows as the user gave them.
-    average, iterate : ndarray, (size,)
-        Unknowns.
+    average, iterate : (ndarray, float or ndarray)
+        X @ coefficients, (n_samples,) or (n_samples, K), of these rows, and the intercept.
     """
-    n_samples = X.shape[0]
-    if average is iterate or n_samples < GROUPS:
+    n_samples = objective.samples.size()
+    if n_samples < GROUPS:
         return False
     starts = np.linspace(0, n_samples, GROUPS, endpoint=False).astype(np.int64)
     with np.errstate(all="ignore"):
-        of_average, of_iterate = (_losses(objective, X, v, starts) for v in (average, iterate))
+        of_average, of_iterate = (_losses(objective, one, starts) for one in (average, iterate))
         gains = of_average - of_iterate
         return bool(gains.mean() > ERRORS * gains.std(ddof=1) / np.sqrt(GROUPS))
 
 
-def _losses(objective, X, v, starts):
+def _losses(objective, model, starts):
     """Sum of weight * loss over each group of rows, (n_groups,)."""
-    F, (coef, intercept) = objective, objective.model(v)
-    samples, products = F.samples, X @ coef
+    F, samples, (products, intercept) = objective, objective.samples, model
     if F.vector:
-        stops = [*starts[1:], X.shape[0]]
+        stops = [*starts[1:], samples.size()]
         groups = [slice(*ends) for ends in zip(starts, stops, strict=True)]
         options = False, False, NO_TABLE, NO_TABLE
         return np.array(
@@ -52,6 +49,6 @@ def _losses(objective, X, v, starts):
             ]
         )
     predictions = products + intercept + samples.offsets
-    values, derivatives = np.empty((2, X.shape[0]))
+    values, derivatives = np.empty((2, samples.size()))
     evaluate(F.loss, predictions, samples.targets, values, derivatives, derivatives, False, 0.0)
     return np.add.reduceat(samples.weights * values, starts)

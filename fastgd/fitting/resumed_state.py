@@ -146,6 +146,7 @@ def _bytes_of(value):
 
 
 def _first_point(objective, solver, start, null_intercept):
+    start = start() if callable(start) else start
     if isinstance(start, np.ndarray):
         point = start
     elif start is not None:

@@ -6,13 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastgd.losses.exponentials import exp_of_minus
 from fastgd.runtime.array_types import Floats
 from fastgd.runtime.component import Component, python_only, required, shown
-from fastgd.runtime.jit import kernel
+from fastgd.runtime.jit import callee
 from fastgd.runtime.public import public
 
+# Of so many steps without a gradient products are the shortest way.
+FEW_STEPS = 8
 
-@kernel
+
+@callee
 def coast_linear(a, b, c, d, coefficient, velocity, count):
     """Apply [[a, b], [c, d]] `count` times to (coefficient, velocity); also the sum of the
     coefficients on the way.
@@ -37,13 +41,14 @@ def coast_linear(a, b, c, d, coefficient, velocity, count):
     return coefficient, velocity, total
 
 
-@kernel
+@callee
 def coast_shrinking(shrink, coefficient, count):
     """Subtract `shrink` of the coefficient `count` times; also the sum of the coefficients on the
     way.
 
     (1 - s)^k in closed form: a fifth of the time of `coast_linear`, whose products wait for each
-    other, for 1,000 steps.
+    other, for 1,000 steps. Products for a few steps, series where little is lost and arithmetic
+    elsewhere take a third of the time of a logarithm and two exponentials of the library.
 
     Examples
     --------
@@ -54,9 +59,27 @@ def coast_shrinking(shrink, coefficient, count):
     if not 0.0 < shrink < 1.0:
         stays = 1.0 if shrink < 1.0 or count == 0 else 0.0
         return coefficient * stays, coefficient * count * stays
-    power = count * np.log1p(-shrink)
-    lost = -np.expm1(power)
-    left = 1.0 - lost if lost < 0.5 else np.exp(power)
+    s, x, left, total = shrink, 0.0, 1.0, 0.0
+    if count <= FEW_STEPS:
+        for _ in range(count):
+            left *= 1.0 - s
+            total += left
+        return coefficient * left, coefficient * total
+    # x = -count log(1 - s)
+    if s < 0.02:  # the first term left out is 5e-17 of it
+        x = 1 / 6 + s * (1 / 7 + s * (1 / 8 + s / 9))
+        x = 1.0 + s * (1 / 2 + s * (1 / 3 + s * (1 / 4 + s * (1 / 5 + s * x))))
+        x *= count * s
+    else:
+        x = -count * np.log1p(-s)
+    if x < 0.05:  # the first term left out is 1e-16 of what is lost
+        lost = 1 / 720 - x * (1 / 5040 - x / 40320)
+        lost = 1 / 2 - x * (1 / 6 - x * (1 / 24 - x * (1 / 120 - x * lost)))
+        lost = x * (1.0 - x * lost)
+        left = 1.0 - lost
+    else:
+        left = exp_of_minus(x)
+        lost = 1.0 - left
     return coefficient * left, coefficient * (1.0 - shrink) * (lost / shrink)
 
 

@@ -115,8 +115,8 @@ def test_coast_linear_is_the_power_of_the_matrix_and_the_sum_of_powers(count):
     )
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 37, 1000])
-@pytest.mark.parametrize("shrink", [0.0, 1e-200, 1e-12, 1e-3, 0.4, 0.9999, 1.0, 7.0])
+@pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 37, 1000])
+@pytest.mark.parametrize("shrink", [0.0, 1e-200, 1e-12, 1e-3, 0.019, 0.4, 0.9999, 1.0, 7.0])
 def test_coast_shrinking_is_a_loop(shrink, count):
     coefficient, total = 3.0, 0.0
     for _ in range(count):

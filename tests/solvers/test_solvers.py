@@ -11,11 +11,12 @@ import scipy.sparse as sp
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.classification import LogLoss
+from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.adaptive import Adagrad, Adam
 from fastgd.rules.base import Rule
-from fastgd.rules.classic import Gd, Momentum
+from fastgd.rules.classic import Gd, Momentum, Nesterov
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import State
 from fastgd.solvers.gradient.accelerated import Accelerated
@@ -290,6 +291,7 @@ def test_a_line_search_whose_memory_starts_anew_counts_from_there():
     np.testing.assert_array_equal(state.point, fresh.point)
 
 
+@pytest.mark.thinned(plain=2, compiled=4)
 @pytest.mark.parametrize(
     ("rule", "penalty", "scales"),
     [
@@ -298,26 +300,34 @@ def test_a_line_search_whose_memory_starts_anew_counts_from_there():
         (Adagrad(), "l2", None),
         (Adagrad(), "l2", 3.0),
         (Adagrad(), "l1", 3.0),
+        (Momentum(), "l2", None),
+        (Nesterov(), "l2", 3.0),
+        (Adam(), "l2", None),
+        (Gd(), "l1", None),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("average_from", [np.inf, 1.0, 7.0])
 @pytest.mark.parametrize("batch", [1, 4])
-def test_rows_of_few_columns_move_all_columns_as_before(rule, penalty, scales, average_from, batch):
+@pytest.mark.parametrize("loss", ["log_loss", Multinomial(3)], ids=["one", "three"])
+def test_rows_of_few_columns_move_all_columns_as_before(
+    rule, penalty, scales, average_from, batch, loss
+):
     """What no row touches shrinks, and is averaged, as if it had been looked at."""
     rng = np.random.default_rng(0)
     X = np.zeros((12, 400))
     X[np.arange(12), rng.integers(0, 400, 12)] = rng.standard_normal(12)
     X[np.arange(12), rng.integers(0, 3, 12)] = 1.0
     X, y = sp.csr_array(X), np.where(rng.standard_normal(12) > 0.0, 1.0, -1.0)
-    F = Objective("log_loss", X, y, penalty=penalty, alpha=0.3)
+    y = y if loss == "log_loss" else rng.integers(0, 3, 12)
+    F = Objective(loss, X, y, penalty=penalty, alpha=0.3)
     found = []
     for narrow in (True, False):
         solver = Stochastic(F, rule, Schedule(0.4), batch, seed=1, average_from=average_from)
         solver.scales = None if scales is None else np.linspace(1.0, scales, 400)
         if not narrow:
             solver._narrowed = lambda: None
-        state = started(solver, np.linspace(-1.0, 1.0, 401))
+        state = started(solver, np.linspace(-1.0, 1.0, F.size))
         for _ in range(3):
             solver.advance(state)
         found.append([state.point, state.memory.iterate_sum, state.memory.counters])

@@ -1,5 +1,6 @@
 """Any update rule on few rows at a time: an epoch is one iteration."""
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -20,8 +21,10 @@ from fastgd.solvers.stochastic.kernels import (
     EpochOptions,
     Iterate,
     Problem,
+    apart_and_together,
     coast_others,
     gd_epoch,
+    move_others,
     rule_epoch,
     vector_epoch,
     vector_rule_epoch,
@@ -32,6 +35,8 @@ NARROW_FACTOR = 8
 # Shares of touched columns are of the last so many rows: what one more changes is 8 units in the
 # last place of single precision.
 MAX_COUNTED = 2.0**20
+# Below this the common factor of these shares is folded into them.
+MIN_FACTOR = 2.0**-20
 
 
 @dataclass
@@ -57,13 +62,14 @@ class StochasticMemory(ScheduledMemory):
     stale : float
         Share of it that is forgotten (`forget`).
     touches : ndarray, (d,), or None
-        Of a stream, which share of the rows has touched each column, in half a vector; None where
-        nobody asks, or all have touched all of them.
+        Of a stream, which share of the rows has touched each column, over `touch_factor`, in half a
+        vector; None where nobody asks, or all have touched all of them.
+    touch_factor : float
     n_touching : float
         How many rows these are of.
     known : ndarray, (n,), or None
-        In order the columns beside which coefficients and sums are all 0, where these are few;
-        None where nobody knows.
+        In order the columns beside which coefficients, sums and slots are all 0, where rows touch
+        few columns; None where nobody knows.
     journal : Journal or None
         Where a state is one of two that share their arrays: what the later one has moved.
     """
@@ -73,6 +79,7 @@ class StochasticMemory(ScheduledMemory):
     n_measured: int = 0
     stale: float = 0.0
     touches: np.ndarray | None = None
+    touch_factor: float = 1.0
     n_touching: float = 0.0
     known: np.ndarray | None = None
     journal: Journal | None = None
@@ -91,15 +98,79 @@ class StochasticMemory(ScheduledMemory):
         self.counters[UPDATES] = updates
 
     def note_touches(self, columns, shares, n_rows, n_features):
-        """Note which shares of so many more rows touch these columns; no other is touched."""
+        """Note which shares of so many more rows touch these columns, all or few; no other is
+        touched.
+        """
         if self.touches is None and (shares.size < n_features or (shares < 1.0).any()):
             self.touches = np.ones(n_features, np.float32)
         self.n_touching = min(self.n_touching + n_rows, MAX_COUNTED)
-        if self.touches is not None:
-            share, before = np.float32(min(n_rows / self.n_touching, 1.0)), self.touches[columns]
-            after = before + share * (shares - before)
-            self.touches -= share * self.touches
-            self.touches[columns] = after
+        if self.touches is None:
+            return
+        share = np.float32(min(n_rows / self.n_touching, 1.0))
+        before = self.shares_in(columns)
+        after = before + share * (shares - before)
+        factor = self.touch_factor * float(np.float32(1.0) - share)
+        if isinstance(columns, slice):
+            self.touches, self.touch_factor = after, 1.0
+            return
+        if factor < MIN_FACTOR:  # an array of its own: an error takes back to the one there was
+            self.touches, factor = np.float32(factor) * self.touches, 1.0
+        elif self.journal is not None:
+            self.journal.note(self.touches, columns)
+        else:
+            self.touches = self.touches.copy()
+        self.touches[columns], self.touch_factor = after / np.float32(factor), factor
+
+    def shares_in(self, columns):
+        """Which share of the rows has touched each of these columns, float32."""
+        if self.touches is None:
+            return np.float32(1.0)
+        return np.float32(self.touch_factor) * self.touches[columns]
+
+    def answer_in(self, state, columns):
+        """Coefficients of the answer in these columns, (n,) or (n, K), and its intercepts, (1,) or
+        (1, K), or none: of the average of the iterates once there is one, else of the point.
+        """
+        return self._of_answer(self._answer_table(state), columns)
+
+    def iterate_in(self, state, columns):
+        """The same of the point."""
+        table = self._table(state.point)
+        return table.take(columns, axis=0), table[self.n_features :]
+
+    def known_answer(self, state):
+        """All coefficients of the answer, which are 0 but in the columns that are known, and its
+        intercepts; also while another thread moves the next state in place (`journal`).
+        """
+        table = self._answer_table(state)
+        found = self._of_answer(table, self.known)
+        if self.journal is not None:
+            found = self._of_answer(self.journal.before(table), self.known)
+        coef = np.zeros((self.n_features, *found[0].shape[1:]))
+        coef[self.known] = found[0]
+        return coef, found[1]
+
+    @property
+    def n_features(self):
+        """The number of columns."""
+        assert self.iterate_sum is not None
+        return len(self.iterate_sum) - 1
+
+    def _table(self, held):
+        """Unknowns as a table, (d,) or (d, K), with a row more for an intercept."""
+        assert self.iterate_sum is not None
+        return held.reshape(-1, *self.iterate_sum.shape[1:])
+
+    def _answer_table(self, state):
+        """What the answer is made of: the sum of the iterates, or the point."""
+        assert self.counters is not None
+        return self.iterate_sum if self.counters[AVERAGED] > 0.0 else self._table(state.point)
+
+    def _of_answer(self, table, columns):
+        assert self.counters is not None
+        found = table.take(columns, axis=0), table[self.n_features :]
+        averaged = self.counters[AVERAGED]
+        return tuple(one / averaged for one in found) if averaged > 0.0 else found
 
     def forget_share(self, share, n_rows):
         """Let what was measured count `share` of what it did; whether half of it is forgotten by
@@ -166,7 +237,6 @@ class Stochastic(Solver):
         self.plain = rule.plain and closed
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
-        self.few = None  # as of `_narrowed`, in an epoch
         self.scales: np.ndarray | None = None
         self.power = 1.0
         self.intercept_rate = 1.0
@@ -203,7 +273,6 @@ class Stochastic(Solver):
     def advance(self, state):
         """Run one epoch over all rows."""
         F, memory, loss_sum = self.objective, state.memory, 0.0
-        self.few = self._narrowed()
         if memory.journal is not None and self.few is None:
             self._part(memory)
         memory.known = None if self.few is None else self._known(state.point, memory)
@@ -238,12 +307,8 @@ class Stochastic(Solver):
         if self.few is not None:
             return self._narrow_epoch(self.few, order, point, memory, options)
         data = part.rows, part.samples, F.loss
-        if F.vector and not self._has_slots:
-            return vector_epoch(*data, order, self.batch, point, total, counters, options)
         if not self._has_slots:
-            return gd_epoch(
-                *data, self.step_length, order, self.batch, point, total, counters, options
-            )
+            return self._plain_epoch(data, order, point, total, counters, options)
         problem = Problem(*data, self._penalty)
         iterate = Iterate(point, memory.slots, total, counters)
         epoch = vector_rule_epoch if F.vector else rule_epoch
@@ -267,6 +332,11 @@ class Stochastic(Solver):
         """Rows between two points that can be told."""
         return self.batch
 
+    @functools.cached_property
+    def few(self):
+        """As `_narrowed`: known once the rule's steps are."""
+        return self._narrowed()
+
     def _narrowed(self):
         """The columns that the rows touch, and rows of these alone, where they are few and all
         others can be told at once; else None.
@@ -274,61 +344,78 @@ class Stochastic(Solver):
         A penalty that is none of an elastic net may be another one in each column: it would have to
         be renumbered with them.
         """
-        F = self.objective
-        others = self.plain and self._closed
-        others = others or (self.rule.accumulates and F.elastic and not F.vector)
-        if self.patience is not None or not others:
-            return None
-        return self.objective.rows.narrowed()
+        told = self.objective.elastic and self.patience is None
+        return self.objective.rows.narrowed() if told else None
 
     def _narrow_epoch(self, narrowed, order, point, memory, options):
         """`_epoch` for rows that touch few columns: others are gone over once."""
-        F, counters, (chosen, rows) = self.objective, memory.counters, narrowed
-        coef, total, data = point[:-1], memory.iterate_sum[:-1], (rows, F.samples, F.loss)
-        begun, averaged = counters
-        at = np.append(chosen, len(coef))
-        others = self._others(memory.known, chosen)
-        if memory.journal is not None:
-            self._note(memory, point, at, others)
-        if self.plain and F.l1 > 0.0:
+        F, (chosen, rows), total = self.objective, narrowed, memory.iterate_sum
+        others, known = apart_and_together(memory.known, chosen)
+        thresholds = not self._has_slots and F.l1 > 0.0
+        if thresholds:
             # What a soft threshold takes depends on the coefficient: all known ones go along.
-            at = np.append(np.sort(np.concatenate([others, chosen])), len(coef))
-            few, few_total = point[at], memory.iterate_sum[at]
-            rows = rows.among(np.searchsorted(at, chosen), at.size - 1)
-            data = rows, F.samples, F.loss
-            gd_epoch(*data, self.step_length, order, self.batch, few, few_total, counters, options)
-        elif self.plain:
-            # One more coefficient, which no row touches, tells what becomes of all others.
-            at = np.insert(at, chosen.size, len(coef))
-            few, few_total = point[at], memory.iterate_sum[at]
-            few[-2], few_total[-2] = 1.0, 0.0
-            if F.vector:
-                vector_epoch(*data, order, self.batch, few, few_total, counters, options)
-            else:
-                gd_epoch(
-                    *data, self.step_length, order, self.batch, few, few_total, counters, options
-                )
-            if np.any(few_total[-2]):
-                total[others] += few_total[-2] * coef[others]
-            coef[others] *= few[-2]
-            few[-2], few_total[-2] = few[-1], few_total[-1]
+            rows = rows.among(np.searchsorted(known, chosen), known.size)
+            chosen, others = known, others[:0]
+        at, averages = np.append(chosen, F.n_features), self.average_from < np.inf
+        if memory.journal is not None:
+            self._note(memory, (point, total) if averages else (point,), at, others)
+        few, few_total = point.take(at, axis=0), total.take(at, axis=0)
+        data = rows, F.samples, F.loss
+        if self._has_slots:
+            self._narrow_rule_epoch(
+                data, order, chosen, others, point, memory, (few, few_total), options
+            )
         else:
-            few, few_total, slots = point[at], memory.iterate_sum[at], memory.slots[:, at]
-            columns, rule = self._columns(memory, chosen), self.rule
-            problem = Problem(*data, self._penalty)
-            iterate = Iterate(few, slots, few_total, counters)
-            rule_epoch(problem, rule, order, self.batch, iterate, columns, options)
-            if self.lazily_exact:
-                scales = np.zeros(0) if self.scales is None else self.scales
-                span = others, int(begun), int(counters[UPDATES]), options.l2
-                rates = scales, self.power, options.c, options.average_from
-                coast_others(rule, memory.slots, coef, total, *span, *rates)
-            elif counters[AVERAGED] != averaged:
-                total[others] += (counters[AVERAGED] - averaged) * coef[others]
-            memory.slots[:, at] = slots
-        point[at], memory.iterate_sum[at] = few, few_total
-        memory.known = np.sort(np.concatenate([others, chosen]))
+            # One more coefficient, which no row touches, tells what becomes of all others.
+            told = slice(chosen.size, chosen.size + min(others.size, 1))
+            few = np.insert(few, told.start, np.ones((told.stop - told.start, *few.shape[1:])), 0)
+            few_total = np.insert(few_total, told.start, np.zeros_like(few[told]), 0)
+            self._plain_epoch(data, order, few, few_total, memory.counters, options)
+            if others.size:
+                flat = point.reshape(-1), total.reshape(-1), others
+                move_others(*flat, few[told].reshape(-1), few_total[told].reshape(-1))
+            few, few_total = np.delete(few, told, 0), np.delete(few_total, told, 0)
+        point[at] = few
+        if averages:
+            total[at] = few_total
+        if thresholds:
+            known = known[(few[:-1] != 0.0) | (few_total[:-1] != 0.0)]
+        memory.known = known
         return 0.0
+
+    def _narrow_rule_epoch(self, data, order, chosen, others, point, memory, few, options):
+        """The same of a rule with slots: moves `few`, the unknowns and sums of the chosen columns,
+        and others where they are.
+        """
+        F, total, counters = self.objective, memory.iterate_sum, memory.counters
+        begun, averaged = counters
+        slots, at = memory.slots.reshape(-1, *total.shape), np.append(chosen, F.n_features)
+        few_slots = slots.take(at, axis=1)
+        rows, samples, loss = data
+        problem, columns = (
+            Problem(rows, samples, loss, self._penalty),
+            self._columns(memory, chosen),
+        )
+        iterate = Iterate(few[0], few_slots.reshape(len(slots), -1), few[1], counters)
+        epoch = vector_rule_epoch if F.vector else rule_epoch
+        epoch(problem, self.rule, order, self.batch, iterate, columns, options)
+        slots[:, at] = few_slots
+        if self.lazily_exact:
+            flat = Iterate(point.reshape(-1), memory.slots, total.reshape(-1), counters)
+            scales = np.zeros(0) if self.scales is None else self.scales
+            span = F.n_predictions, others, int(begun), scales, self.power
+            coast_others(self.rule, flat, *span, options)
+        elif counters[AVERAGED] != averaged:
+            more = np.full(F.n_predictions, counters[AVERAGED] - averaged)
+            move_others(point.reshape(-1), total.reshape(-1), others, np.ones(more.size), more)
+
+    def _plain_epoch(self, data, order, point, total, counters, options):
+        """Plain descent by its own kernels."""
+        rows, samples, loss = data
+        moved = order, self.batch, point, total, counters, options
+        if self.objective.vector:
+            return vector_epoch(rows, samples, loss, *moved)
+        return gd_epoch(rows, samples, loss, self.step_length, *moved)
 
     def begin_chunk(self, state):
         """As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was
@@ -344,10 +431,16 @@ class Stochastic(Solver):
         memory = state.memory
         memory.fade(state.updates, share)
         memory.n_touching *= share
-        memory.iterate_sum = share * memory.iterate_sum
         memory.counters[AVERAGED] *= share
-        if memory.slots is not None and self.rule.accumulates:
-            memory.slots = share * memory.slots
+        slots = memory.slots if self.rule.accumulates else None
+        if memory.journal is None or memory.known is None:
+            memory.iterate_sum = share * memory.iterate_sum
+            memory.slots = memory.slots if slots is None else share * slots
+            return
+        at, shape = np.append(memory.known, self.objective.n_features), memory.iterate_sum.shape
+        for table in (memory.iterate_sum, *(() if slots is None else slots.reshape(-1, *shape))):
+            memory.journal.note(table, at)
+            table[at] *= share
 
     def renew(self, state):
         """The average begins anew."""
@@ -362,7 +455,7 @@ class Stochastic(Solver):
         memory.divisor *= 2.0
         memory.begin_average()
         if memory.slots is not None:
-            memory.slots = np.zeros_like(memory.slots)
+            memory.slots = np.zeros(memory.slots.shape)
         state.point = safe_point.copy()
         return True
 
@@ -418,17 +511,15 @@ class Stochastic(Solver):
         columns = np.ones((2, count))
         columns[0] = rates
         if self._asks_for_shares():
-            share = self._shares(memory)[chosen].astype(np.float64)
+            share = self._shares(memory, chosen).astype(np.float64)
             batch = min(self.batch, self.rows.size)
             touched = -np.expm1(batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
         return columns
 
-    def _shares(self, memory):
-        """Which share of the rows touches each column."""
-        if not self.streaming:
-            return self._shares_here()
-        return np.ones(self.objective.n_features) if memory.touches is None else memory.touches
+    def _shares(self, memory, chosen):
+        """Which share of the rows touches each of some columns."""
+        return memory.shares_in(chosen) if self.streaming else self._shares_here()[chosen]
 
     def _shares_here(self):
         """The same of these rows; in single precision for a stream of one chunk and a fit alike."""
@@ -447,34 +538,33 @@ class Stochastic(Solver):
         touching = np.bincount(places, per_value, columns.size)
         return columns, (touching / self.objective.n_active).astype(np.float32)
 
-    def _note(self, memory, point, at, others):
-        """Note what is to be moved where rows touch it, and by the penalty alone."""
-        for array in (point.T, memory.iterate_sum.T):
-            memory.journal.note(array, at)
-            memory.journal.note(array, others)
-        if not self.plain:
-            memory.journal.note(memory.slots, at)
+    def _note(self, memory, tables, at, others):
+        """Note what is to be moved in these tables where rows touch it, and by the penalty
+        alone.
+        """
+        for table in tables:
+            memory.journal.note(table, at)
+            memory.journal.note(table, others)
+        if not self._has_slots:
+            return
+        coasting = self.lazily_exact and self.rule.slots > 0 and not self.rule.accumulates
+        for slot in memory.slots.reshape(-1, *memory.iterate_sum.shape):
+            memory.journal.note(slot, at)
+            if coasting:
+                memory.journal.note(slot, others)
 
     def _known(self, point, memory):
-        """The columns beside which coefficients and sums are 0; looked for where they are not few.
-
-        Of four million columns all are gone over in 4 ms, and copied in 15.
+        """The columns beside which coefficients, sums and slots are 0: those of the epoch before,
+        or looked for.
         """
-        d = self.objective.n_features
-        if memory.known is not None and NARROW_FACTOR * memory.known.size <= d:
+        if memory.known is not None:
             return memory.known
-        size = d * self.objective.n_predictions
+        F = self.objective
+        size = F.n_features * F.n_predictions
         moving = (point[:size] != 0.0) | (memory.iterate_sum.ravel()[:size] != 0.0)
-        return np.flatnonzero(moving if size == d else moving.reshape(d, -1).any(axis=1))
-
-    @staticmethod
-    def _others(known, chosen):
-        """Those of the known columns that are not among the chosen, both in order."""
-        places = np.searchsorted(known, chosen)
-        places[places == known.size] = 0
-        others = np.ones(known.size, bool)
-        others[places[known[places] == chosen] if known.size else []] = False
-        return known[others]
+        if memory.slots is not None:
+            moving |= memory.slots[:, :size].any(axis=0)
+        return np.flatnonzero(moving.reshape(F.n_features, -1).any(axis=1))
 
     def _part(self, memory):
         """Have arrays of its own: most of them is to be moved."""
@@ -488,8 +578,12 @@ class Stochastic(Solver):
         kernels; a copy, or `v` itself where it may be moved.
         """
         shape = self.objective.outputs.shape(self.objective.n_features)
-        if v.size == math.prod(shape):
-            return (v if in_place else v.copy()).reshape(shape)
+        size = math.prod(shape)
+        if in_place:
+            # Of an objective without an intercept it is what the last epoch had padded.
+            for whole in (v, v.base):
+                if isinstance(whole, np.ndarray) and whole.size == size:
+                    return whole.reshape(shape)
         padded = np.zeros(shape)
         padded.reshape(-1)[: v.size] = v
         return padded
