@@ -28,6 +28,7 @@ from fastgd.estimators.rollback import restores_on_error
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.choose_solver import takes_several
 from fastgd.fitting.plan import takes_chunks
+from fastgd.fitting.runs import stacked
 from fastgd.fitting.stopping import Stop
 from fastgd.losses.base import Loss, VectorLoss, has_all_classes, has_probabilities
 from fastgd.penalties.base import Penalty
@@ -738,7 +739,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             return self._without_shift(runs[0].coef.T.copy(), np.array(runs[0].intercept))
         # A list of one long array is copied by NumPy at ten times the time of the array itself.
         several = [run.coef for run in runs]
-        coef = several[0][None] if len(runs) == 1 else np.array(several)
+        coef = several[0][None] if len(runs) == 1 else stacked(several)
         return coef, np.array([float(run.intercept) for run in runs])
 
     def _without_shift(self, coef, intercept):

@@ -22,6 +22,7 @@ from fastgd.estimators.offered import offered_if
 from fastgd.estimators.rollback import restores_on_error
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.plan import takes_chunks
+from fastgd.fitting.runs import stacked
 from fastgd.fitting.stopping import Stop
 from fastgd.losses.base import Loss, VectorLoss, has_mean
 from fastgd.losses.each_target import EachTarget
@@ -435,7 +436,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         intercept = np.array([float(run.intercept) for run in runs])
         if self._columns_of_y is None:
             return runs[0].coef, intercept
-        return np.array([run.coef for run in runs]), intercept
+        return stacked([run.coef for run in runs]), intercept
 
     def _dense_shape(self, coef):
         return coef.ravel() if self._columns_of_y is None else coef

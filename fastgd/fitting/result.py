@@ -1,8 +1,7 @@
 """What a run found, and the error where it found nothing."""
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from fastgd.certificates.bound import Bound
 from fastgd.fitting.history import History
@@ -53,8 +52,8 @@ class Result:
 
     Attributes
     ----------
-    point : ndarray
-        Unknowns, in the user's units.
+    point : ndarray or None
+        Unknowns, in the user's units; None once the coefficients are kept elsewhere.
     objective : float
         F at the point.
     bound : Bound
@@ -75,7 +74,7 @@ class Result:
         that is expected to be there first.
     """
 
-    point: np.ndarray
+    point: Any
     objective: float
     bound: Bound
     suboptimality: float

@@ -69,8 +69,9 @@ def fit_targets(task, samples, seeds, starts, states):
     Returns
     -------
     list of Run
-        Where the fit was interrupted after a check, with `StopReason.INTERRUPTED` for at least one
-        of them.
+        Those of several targets without their points, and with coefficients that are the rows of
+        one table.  Where the fit was interrupted after a check, with `StopReason.INTERRUPTED` for
+        at least one of them.
 
     Raises
     ------
@@ -88,6 +89,10 @@ def fit_targets(task, samples, seeds, starts, states):
     together = len(samples) > 1 and task.rows.in_memory and shares_matrix(task)
     objective_of = target_objectives(task, samples, together)
     runs: list = [None] * len(samples)
+    # Coefficients of all targets, which estimators take as they are: a list of them, made one array
+    # in the end, and the points of all runs were three such tables.
+    several = len(samples) > 1
+    table = np.empty((len(samples), task.rows.shape()[1])) if several else None
     ended = threading.Event()
     interrupts: list[KeyboardInterrupt] = []
 
@@ -100,12 +105,14 @@ def fit_targets(task, samples, seeds, starts, states):
                 if runs[k] is not None:
                     with task.checkpoint.restoring():
                         check_arrays(runs[k], objective_of(k).lengths())
+                    _move_coef(runs[k], table, k)
                     continue
                 check_infimum(task.loss, samples[k].targets)
                 run = fit_target(task, objective_of(k), seeds[k], starts[k], states[k], k, ended)
                 runs[k] = run if task.keeps_states else _without_state(run)
                 if task.checkpoint is not None and not ended.is_set():
                     task.checkpoint.end(k, runs[k])
+                _move_coef(runs[k], table, k)
             except KeyboardInterrupt as interrupt:
                 interrupts.append(interrupt)
                 ended.set()
@@ -131,6 +138,7 @@ def fit_targets(task, samples, seeds, starts, states):
         raise interrupts[0]
     for k, run in enumerate(runs):
         runs[k] = run or _not_begun(objective_of(k), starts[k], begun.plan)
+        _move_coef(runs[k], table, k)
     if all(run.result.reason is not StopReason.INTERRUPTED for run in runs):
         runs[-1].result.reason = StopReason.INTERRUPTED
     return runs
@@ -175,6 +183,27 @@ def _without_state(run):
     if run.plan.solver in batch_sizes():
         run.result.state = None
     return run
+
+
+def _move_coef(run, table, k):
+    """Keep the coefficients of one of several targets in its row of a table, and nothing else as
+    long as there are columns.
+    """
+    if table is not None:
+        table[k] = run.coef
+        run.coef, run.result.point = table[k], None
+
+
+def stacked(rows):
+    """Arrays of the same length as a table: the one that they are the rows of, where they are."""
+    table = rows[0].base
+    shape = len(rows), rows[0].size
+    if isinstance(table, np.ndarray) and table.shape == shape:
+        starts = [row.__array_interface__["data"][0] for row in rows]
+        first = table.__array_interface__["data"][0]
+        if starts == [first + table.strides[0] * k for k in range(len(rows))]:
+            return table
+    return np.array(rows)
 
 
 def target_objectives(task, samples, together=False):

@@ -100,6 +100,17 @@ def test_a_sparse_fit(shape):
     assert peak <= most
 
 
+def test_one_against_the_rest_keeps_one_table_of_coefficients():
+    """Points, coefficients and the array that was made of these were three of them."""
+    n_classes, width = 60, 20_000
+    X, _ = sparse(600, width)
+    y = np.arange(600) % n_classes
+    model = GDClassifier("hinge", n_jobs=1)
+    peak = peak_beyond(model, X, y)
+    assert peak <= 8 * width * (n_classes + VECTORS) + SLACK
+    assert model.coef_.shape == (n_classes, width)
+
+
 @pytest.mark.parametrize("looked_at", ["moments", "norms"])
 def test_the_rows_are_not_copied_for_their_norms(looked_at):
     X, y = sparse(60_000, 40)
