@@ -175,14 +175,26 @@ def refuse_tiny_targets(loss, targets):
     tiny = np.flatnonzero((largest > 0.0) & (largest < TINIEST_TARGET))
     if tiny.size:
         k = tiny[0]
-        name = "y" if largest.size == 1 else f"column {k} of y"
+        name = name_of_target(k, largest.size)
         raise ValueError(
             f"{name} holds values of up to {largest[k]:.3g} only, whose squares underflow; scale it"
         )
 
 
-def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
-    """Targets, weights and offsets, checked against the loss and the number of rows.
+def name_of_target(k, n_targets):
+    """What messages call target `k` of so many.
+
+    Examples
+    --------
+    >>> name_of_target(0, 1), name_of_target(0, 3)
+    ('y', 'column 0 of y')
+    """
+    return "y" if n_targets == 1 else f"column {k} of y"
+
+
+def as_samples(loss, y, n_samples, sample_weight=None, offset=None, name="y"):
+    """Targets, weights and offsets, checked against the loss and the number of rows; `name` is
+    what messages call the targets.
 
     Weights are divided by their mean over the rows that have any, so that their scale changes
     nothing.
@@ -199,7 +211,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     >>> as_samples(SquaredError(), [1.0, 2.0], 2, sample_weight=[1.0, 3.0]).weights
     array([0.5, 1.5])
     """
-    targets = as_numbers(y, "y", n_samples)
+    targets = as_numbers(y, name, n_samples)
     if targets.ndim != (2 if isinstance(loss, VectorLoss) else 1):
         if targets.ndim == 1:
             targets = targets[:, None]
@@ -207,13 +219,13 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
             raise ValueError(
                 f"y must have shape ({n_samples},), got {targets.shape}; pass one target per row"
             )
-    check_domain(loss, targets)
+    check_domain(loss, targets, name)
     with np.errstate(over="ignore"):
         # Not by BLAS, whose threads it would wake.
         if not np.isfinite(np.einsum("i,i->", targets.ravel(), targets.ravel())):
             raise ValueError(
-                f"y holds values of up to {np.abs(targets).max():.3g}, whose squares overflow; "
-                "scale it"
+                f"{name} holds values of up to {np.abs(targets).max():.3g}, whose squares "
+                "overflow; scale it"
             )
     weights = np.ones(1)
     if sample_weight is not None:

@@ -26,7 +26,13 @@ from fastgd.data.component_trial import try_components
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.sources import BlockSource
-from fastgd.data.targets import SamplesOfTargets, as_samples, refuse_shift, refuse_tiny_targets
+from fastgd.data.targets import (
+    SamplesOfTargets,
+    as_samples,
+    name_of_target,
+    refuse_shift,
+    refuse_tiny_targets,
+)
 from fastgd.estimators import predictions
 from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
@@ -317,7 +323,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             weights = holdout.training_weights(weights, n_samples)
             task.score = holdout.score
         self._check_rows(y, weights)
-        first = as_samples(loss, targets[0], n_samples, weights, offset)
+        name = name_of_target(0, len(targets))
+        first = as_samples(loss, targets[0], n_samples, weights, offset, name)
         self._try_components(task, first)
         samples = SamplesOfTargets(first, self._checked_targets(loss, targets))
         if not is_classifier(self):

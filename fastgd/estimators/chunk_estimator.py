@@ -16,7 +16,7 @@ from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_from, read_shifted
-from fastgd.data.targets import WeightedSamples, as_samples, refuse_shift
+from fastgd.data.targets import WeightedSamples, as_samples, name_of_target, refuse_shift
 from fastgd.estimators import predictions
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
@@ -281,7 +281,8 @@ class ChunkEstimator(GDEstimator):
             # Made of checked labels; 8 us less.
             first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))
         else:
-            first = as_samples(loss, targets[0], X.shape[0], weights, offset)
+            name = name_of_target(0, len(targets))
+            first = as_samples(loss, targets[0], X.shape[0], weights, offset, name)
             refuse_shift(loss, first.offsets)
         # Once for parameters that stay the same objects.
         if self._tried is not task.settings:

@@ -13,7 +13,7 @@ from sklearn.metrics import r2_score
 
 from fastgd.data.check_parameters import refuse_negative
 from fastgd.data.sources import BlockSource
-from fastgd.data.targets import as_samples
+from fastgd.data.targets import as_samples, name_of_target
 from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.deviance import explained, is_deviance
@@ -394,8 +394,11 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         return True
 
     def _checked_targets(self, loss, targets):
-        others = (as_samples(loss, one, one.shape[0]).targets for one in targets[1:])
-        return [targets[0], *others]
+        found = [targets[0]]
+        for k, one in enumerate(targets[1:], 1):
+            name = name_of_target(k, len(targets))
+            found.append(as_samples(loss, one, one.shape[0], name=name).targets)
+        return found
 
     def _start_targets(self, y, loss):
         self._columns_of_y = columns_of(y)

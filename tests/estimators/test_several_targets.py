@@ -196,3 +196,13 @@ def test_one_column_and_a_vector_score_alike(loss):
     assert len(scores) == 1
     with pytest.raises(ValueError, match=r"shape \(60, 3\)|different number of output"):
         model.score(X, RATES)
+
+
+@pytest.mark.parametrize("column", [0, 2])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_target_outside_the_domain_is_told_with_its_column(method, column):
+    y = RATES.copy()
+    y[4, column] = -1.0
+    message = rf"column {column} of y must be in \[0, inf\).*got -1 \(first in row 4\)"
+    with pytest.raises(ValueError, match=message):
+        getattr(GDRegressor("poisson"), method)(X, y)
