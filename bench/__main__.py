@@ -340,7 +340,7 @@ def smoke(options):
         ("calibrate", calibrate, calibrate.run(1, 0.01)),
         ("search", search, search.run(options.data, 1, of=())),
         ("readers", readers, readers.run(options.data, 1, rows=500)),
-        ("blocks", blocks, blocks.run("generated", 0.0, rows=5000)),
+        ("blocks", blocks, blocks.run("generated", 0.0, rows=5000, processes=False)),
         ("dask", dask, dask.run(1, rows=2000, processes=False)),
     ):
         report.save(options.out, name, figures, module.samples(figures))

@@ -9,6 +9,8 @@ imports and kernels take; its peak (Linux) above that is the one of its first fi
 second one would find the memory that the first has left.
 """
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -35,8 +37,10 @@ CHILD = "import sys; from bench import blocks; getattr(blocks, sys.argv[1])(*sys
 FEW_ROWS = 1000
 
 
-def run(name=None, gigabytes=4.0, rows=None):
-    """Print the table and return its figures."""
+def run(name=None, gigabytes=4.0, rows=None, processes=True):
+    """Print the table and return its figures; without `processes`, which have to import and to load
+    all again, only fits in memory have one of their own.
+    """
     figures = {}
     load = folder_loader()
     _refuse_unknown(load, name)
@@ -45,9 +49,10 @@ def run(name=None, gigabytes=4.0, rows=None):
             ways = _write(case, Path(folder))
             for way in ("memory", *ways):
                 progress(f"{case['name']}: {way}")
+                fit = _child if processes or way == "memory" else _here
                 figures[f"{case['name']}, {way}"] = {
-                    **_child("alone", case, folder, way),
-                    **_child("peak_alone", case, folder, way),
+                    **fit("alone", case, folder, way),
+                    **fit("peak_alone", case, folder, way),
                 }
             models = {way: np.load(Path(folder) / f"model-{way}.npz") for way in ("memory", *ways)}
             for way in ways:
@@ -256,6 +261,13 @@ def _child(work, case, folder, way):
     if done.returncode:
         raise RuntimeError(f"{case['name']}, {way}: {done.stderr.strip()[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _here(work, case, folder, way):
+    """The same of this process."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings():
+        {"alone": alone, "peak_alone": peak_alone}[work](json.dumps(case), folder, way)
+    return json.loads(printed.getvalue().splitlines()[-1])
 
 
 def _moved(case, folder, way, models):

@@ -75,6 +75,7 @@ def rule_with(**methods):
     return type("Stride", (Rule,), {**plain, **methods})()
 
 
+@pytest.mark.plain  # ten seconds of compiling
 def test_too_few_predictions_for_the_classes():
     words = (
         r"Softmax\.n_predictions gives 1 for 3 classes.*define n_predictions.*return "

@@ -109,7 +109,7 @@ def test_float32_columns_count_as_the_numbers_that_they_hold():
     assert rows.dtype == np.float64
 
 
-@pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.parametrize("kind", ["dense", "csr_array", "csr_matrix", "sparsified"])
 @pytest.mark.parametrize("n", [5, 1500])
 def test_predictions_from_float32_are_right_to_the_rounding_of_what_they_are(n, kind):
@@ -194,7 +194,7 @@ def test_each_loss_and_penalty_on_raw_columns(loss, penalty):
     assert same_answer(*fits, X, Z) < 0.02
 
 
-@pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.parametrize("storage", [*STORAGES, "float32"])
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs", "sdca", "saga"])
 def test_each_solver_on_each_storage(solver, storage):

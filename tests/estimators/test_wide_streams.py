@@ -88,8 +88,7 @@ OF_COLUMNS = {
 }
 
 
-# Compiled each solver with one of them.
-@pytest.mark.thinned(plain=1, compiled=4)
+@pytest.mark.thinned(plain=1, compiled=9)
 @pytest.mark.parametrize("name", OF_COLUMNS)
 @pytest.mark.parametrize("solver", ["auto", "adagrad", "gd"])
 def test_strengths_and_bounds_are_those_of_the_column(name, solver):

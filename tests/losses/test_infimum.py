@@ -154,6 +154,7 @@ class KnownDeep(Deep):
     infimum = -10.0
 
 
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.parametrize("loss", [Deep(), KnownDeep()], ids=lambda loss: type(loss).__name__)
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
 def test_chunks_of_a_loss_below_0_do_not_go_uphill(loss, first):

@@ -25,6 +25,7 @@ def row_by_row(F, intercept):
     return max(curvature / rows.size, 0.5 * squares / values)
 
 
+@pytest.mark.thinned(plain=1, compiled=6)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sp.csr_array])

@@ -69,6 +69,7 @@ def problem(n=60):
     return X, X @ [1.0, -1.0] + rng.normal(size=n)
 
 
+@pytest.mark.thinned(plain=1, compiled=6)
 @pytest.mark.parametrize("given", [{}, {"alpha": 0.0}, {"penalty": "l1"}], ids=str)
 @pytest.mark.parametrize("loss", [Linear(), Logarithm(), Share(), Exponential()], ids=repr)
 def test_a_loss_that_falls_with_the_intercept_is_refused(loss, given):

@@ -342,7 +342,8 @@ def test_curvature_of_some_columns_is_a_part_of_the_whole(storage, chosen):
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("curved", [False, True])
+# The loop with curvatures has all of the other one.
+@pytest.mark.parametrize("curved", [pytest.param(False, marks=pytest.mark.long), True])
 @pytest.mark.parametrize(
     "loss", [one for one in SMOOTH if one.self_concordance is not None], ids=lambda loss: loss.name
 )

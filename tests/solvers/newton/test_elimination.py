@@ -58,9 +58,9 @@ def test_squares_need_one_matrix(alpha, fit_intercept):
     assert mine.objective <= other.objective * (1.0 + 1e-12)
 
 
-@pytest.mark.jit  # hundreds of passes
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 def test_without_a_penalty_the_levels_and_the_intercept_are_collinear(loss):
+    """A proof is not in sight, and 4,000 iterations had run: F moves no more after 50."""
     n = 300
     X = categories(n, (30, 6, 4))
     X[:, :30] = X[:, :30] > 0.0
@@ -69,7 +69,7 @@ def test_without_a_penalty_the_levels_and_the_intercept_are_collinear(loss):
     y = y if loss == "squared_error" else np.where(y > 0.0, 1.0, -1.0)
     F = Objective(loss, sp.csr_array(X), y, penalty="none", n_jobs=1)
     solver = Elimination if loss == "log_loss" else EliminationOfSquares
-    found, other = proved(solver(F, 1e-8), 1e-9), proved(Newton(F, 1e-8), 1e-9)
+    found, other = (proved(one(F, 1e-8), 1e-9, 50) for one in (solver, Newton))
     assert found.objective <= other.objective + 1e-8 * abs(other.objective)
 
 
@@ -81,12 +81,12 @@ def test_a_proof_needs_no_matrix_in_one_piece(monkeypatch):
     assert found.bound.kind == "proof"
 
 
-@pytest.mark.jit  # for long in plain Python
 def test_a_smooth_penalty_of_ones_own():
+    """Nothing is proved of it: 50 iterations find F to the last digit, 4,000 had run."""
     X = categories(200, (20, 5))
     y = np.where(X @ np.linspace(-1.0, 1.0, X.shape[1]) > 0.0, 1.0, -1.0)
     F = Objective("log_loss", sp.csr_array(X), y, penalty=Quartic(), alpha=0.01, n_jobs=1)
-    found, other = proved(Elimination(F, 1e-8), 1e-9), proved(Newton(F, 1e-8), 1e-9)
+    found, other = (proved(solver(F, 1e-8), 1e-9, 50) for solver in (Elimination, Newton))
     np.testing.assert_allclose(found.objective, other.objective, rtol=1e-7)
 
 
@@ -167,7 +167,7 @@ def test_many_columns_of_full_rank_are_proved_without_a_penalty():
         flipped = np.arange(y.size) % 3 == 0  # every level has both signs
         y = np.where(flipped, -y, y)
         F = Objective(loss, X, y, penalty="none", fit_intercept=False, n_jobs=1)
-        found = proved(solver(F, 1e-6), 1e-6)
+        found = proved(solver(F, 1e-6), 1e-6, 40)  # only squares are proved
         gradient = F.gradient(found.point)
         assert float(np.abs(gradient).max()) < 1e-5
         if loss == "squared_error":
