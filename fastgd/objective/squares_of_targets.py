@@ -22,6 +22,10 @@ from fastgd.objective.objective import Objective
 from fastgd.objective.vector_map import VectorMap
 from fastgd.penalties.separable import NoPenalty
 
+# Residuals of targets that are looked at at once: as many numbers as X has, or 80 MB.  Targets of
+# classes against the rest are made one by one, so that 1,000 of them take no more than these.
+FEW_NUMBERS = 10_000_000
+
 
 class Look(NamedTuple):
     """Points of K targets, (K, size), and values, (K,), and gradients, (K, size), of F there."""
@@ -109,34 +113,43 @@ class SquaresOfTargets:
         return self._look(J, first.points + steps)
 
     def _look(self, J, points):
-        """A pass, or half of one where the columns play no part."""
+        """A pass, or half of one where the columns play no part, for as many targets at once as
+        there is room for.
+        """
+        values, gradients = np.empty(self.n_targets), np.empty(points.shape)
+        at_once = max(max(J.rows.stored(), FEW_NUMBERS) // J.n_samples, 1)
+        for first in range(0, self.n_targets, at_once):
+            self._look_at(J, slice(first, first + at_once), points, values, gradients)
+        return Look(points, values, gradients)
+
+    def _look_at(self, J, some, points, values, gradients):
+        """Values and gradients of `some` of the targets, into the arrays."""
         samples, d = J.samples, J.n_features
-        coefs, shifts = points[:, :d], points[:, d:]
+        numbers = range(self.n_targets)[some]
+        coefs, shifts = points[some, :d], points[some, d:]
         # Products ask for no targets.
-        none = WeightedSamples(np.zeros((1, self.n_targets)), samples.weights, samples.offsets)
+        none = WeightedSamples(np.zeros((1, len(numbers))), samples.weights, samples.offsets)
         same = J.rows, none, NoPenalty(), 0.0, J.fit_intercept, J.n_threads, J.n_nonzeros
         products = VectorMap(Objective.of(EachTarget(J.loss), *same))
         # A row for each target: columns of a table would be written 8 bytes here and there.
-        residuals = np.zeros((self.n_targets, J.n_samples))
+        residuals = np.zeros((len(numbers), J.n_samples))
         if coefs.any():
             _predict(products, coefs.T, residuals)
-        values, weights = np.empty(self.n_targets), samples.weights
-        for k, row in enumerate(residuals):
-            row += shifts[k] if J.fit_intercept else 0.0
+        weights = samples.weights
+        for k, row, shift in zip(numbers, residuals, shifts, strict=True):
+            row += shift if J.fit_intercept else 0.0
             row += samples.offsets
             row -= self.samples[k].targets
             weighted = row if weights.size == 1 else weights * row
             values[k] = 0.5 * float(weighted @ row) / J.n_active
             row[:] = weighted
-        gradients = np.empty(points.shape)
         table = np.ascontiguousarray(residuals.T) if J.rows.sparse else residuals.T
-        gradients[:, :d] = products.rmatvec(table).T
-        gradients[:, d:] = residuals.sum(axis=1)[:, None]
-        gradients /= J.n_active
-        for k, gradient in enumerate(gradients):
-            values[k] += J.term.add_gradient(coefs[k], gradient[:d])
+        gradients[some, :d] = products.rmatvec(table).T
+        gradients[some, d:] = residuals.sum(axis=1)[:, None]
+        gradients[some] /= J.n_active
+        for k in numbers:
+            values[k] += J.term.add_gradient(points[k, :d], gradients[k, :d])
         J.meter.count(products.objective.passes)
-        return Look(points, values, gradients)
 
 
 def _predict(products, table, out):

@@ -102,6 +102,19 @@ def test_one_matrix_and_half_a_pass_are_enough_for_all(kind, weights, n_jobs, mo
         assert model.history_[k]["objective"][-1] == pytest.approx(alone.objective_, rel=1e-13)
 
 
+@pytest.mark.parametrize("kind", ["dense", *with_jit([], ["csr"])])
+def test_residuals_of_many_targets_are_not_held_at_once(kind, monkeypatch):
+    X, Y = table(k=8)
+    together = GDRegressor(alpha=1e-3, tol=1e-12).fit(STORED[kind](X), Y, sample_weight=WEIGHTS)
+    monkeypatch.setattr("fastgd.objective.squares_of_targets.FEW_NUMBERS", 1)
+    in_groups = clone(together).fit(STORED[kind](X), Y, sample_weight=WEIGHTS)
+    np.testing.assert_allclose(in_groups.coef_, together.coef_, rtol=1e-11)
+    before, after = (
+        sum(one["passes"][-1] for one in model.history_) for model in (together, in_groups)
+    )
+    assert after > before  # 6 and 2 targets
+
+
 def test_threads_do_not_change_the_bits():
     X, Y = table(6000, 60, 5)
     models = [GDRegressor(n_jobs=n).fit(X, Y) for n in (1, 2, 5)]
