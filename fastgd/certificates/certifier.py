@@ -303,7 +303,7 @@ class Certifier:
             share = UNASKED_SHARE if self.tol is None else ASKED_SHARE
             quick = VALUE * cost * F.row_length * F.n_samples <= UNASKED_TIME
             return cost <= max(share * spent, 2.0) or quick
-        if progress.curvature is not None or not progress.on_all_rows:
+        if progress.curvature is not None or progress.by_gap or not progress.on_all_rows:
             return False
         subgradient = F.subgradient(check.point, check.gradient)
         worth = self.newton.worth_trying(check.objective, subgradient, self.tol)

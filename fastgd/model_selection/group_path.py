@@ -14,7 +14,8 @@ from fastgd.fitting.default_rules import rules_along_path
 from fastgd.fitting.loop import Loop
 from fastgd.fitting.observers import Ended
 from fastgd.fitting.task import Run
-from fastgd.solvers.l1.group_set import GroupSet, takes_all
+from fastgd.objective.measured import measured_once
+from fastgd.solvers.l1.group_set import GroupSet, mean_products, takes_all
 
 
 class GroupPath:
@@ -51,6 +52,7 @@ class GroupPath:
         its_own = run.plan.method == GroupSet.__name__ and GroupSet.refusal(F) is None
         if not (its_own and task.settings.tol and F.rows.in_memory and takes_all(F)):
             return None
+        measured_once(F, mean_products)
         return cls(run, task, F, k, stop)
 
     def run(self, alpha):

@@ -27,5 +27,10 @@ def measured_once(objective, measure, *numbers):
     return objective.measured[name]
 
 
+def is_measured(objective, measure):
+    """Whether that was asked for, here or of an objective whose measurements were taken."""
+    return _name(measure) in objective.measured
+
+
 def _name(measure, *numbers):
     return " ".join([measure.__module__, measure.__qualname__, *map(repr, numbers)])

@@ -63,6 +63,9 @@ class Progress(NamedTuple):
         A bound on the error of F at the answer if F was not computed from X; None if it was.
     on_all_rows : bool
         Whether the state belongs to all rows; if not, nothing else is told.
+    by_gap : bool
+        Whether iterations go to where the duality gap proves tol: no other proof is tried on the
+        way.
     dearer : bool
         Whether iterations are about to take more than they did: a check is due, for the plan
         may be left for another one now.
@@ -78,6 +81,7 @@ class Progress(NamedTuple):
     inverse_root: np.ndarray | None = None
     doubt: float | None = None
     on_all_rows: bool = True
+    by_gap: bool = False
     dearer: bool = False
     done: bool = False
 

@@ -13,6 +13,7 @@ from fastgd import GDRegressor, GDRegressorCV, GroupLasso, MultiTask, Objective,
 from fastgd.fitting.loop import Loop
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.regression import Huber, SquaredError
+from fastgd.objective.measured import is_measured, measured_once
 from fastgd.penalties.group_term import FeatureGroups
 from fastgd.solvers.l1 import group_set, kernels
 from fastgd.solvers.l1.column_subset import ColumnSubset
@@ -271,6 +272,25 @@ def test_values_that_follow_from_a_matrix_are_those_of_a_pass():
     resumed.resume(state)
     assert state.memory.anchor is None
     assert state.value == pytest.approx(other.smooth_and_gradient(state.point)[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("penalty", ["rows and L2", "weighted rows"])
+def test_few_columns_have_no_matrix_of_all(penalty, monkeypatch):
+    monkeypatch.setattr(group_set, "EXTRA_PASSES", -1.0)
+    F = objective(penalty)
+    found = solved(F)
+    assert found.objective == pytest.approx(twin(penalty), rel=1e-9)
+    assert found.bound.proved
+    assert found.suboptimality <= 1e-10
+    assert not is_measured(F, group_set.mean_products)
+    measured_once(F, group_set.mean_products)  # a path forms it
+    again = solved(F, 1e-6)
+    assert again.objective == pytest.approx(found.objective, rel=1e-6)
+    solver = GroupSet(F, 1e-6)
+    state = solver.start(found.point)
+    passes = F.passes
+    solver.advance(state)
+    assert F.passes == passes
 
 
 def test_columns_are_for_wide_sets():
