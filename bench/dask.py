@@ -6,6 +6,7 @@ without what Dask adds.
 """
 
 import logging
+import math
 import pickle
 import time
 import warnings
@@ -13,6 +14,7 @@ import warnings
 import numpy as np
 
 from fastgd import GDClassifier
+from fastgd.dask.teams import FEW, nodes_of
 
 from .report import progress
 
@@ -22,7 +24,8 @@ WORKERS = 1, 2
 RIVALS = "newton", "lbfgs", "admm"
 ENOUGH_SECONDS = 20.0  # seconds of a rival after which no smaller tol is tried, and no fit repeated
 
-# What the table of other sizes assumes beside what was measured here.
+# What the table of other sizes assumes beside what was measured here, and that more workers than
+# `FEW` are asked, and summed, in two levels: by heads of teams, and by the client.
 BANDWIDTH = 1.25e9  # bytes a second of the client's network, 10 Gbit/s, and of each worker's
 LATENCY = 0.5e-3  # seconds of a message there and back
 TARGET = 2.0 + 16.0  # bytes a row: classes come packed, go back packed, are two arrays in between
@@ -216,11 +219,16 @@ def _parts(fits, rows):
     start = max(around[0] - slope * rows, 0.0)
 
     def parts(n, workers):
+        heads = len(nodes_of(workers, math.isqrt(workers))) if workers > FEW else workers
+        # The client asks the heads one after the other, and each head its team, at once with the
+        # other heads.
+        asked = heads if heads == workers else heads + workers / heads
+        hops = 0 if workers <= WORKERS[-1] else 1 + (heads < workers)
         return {
             "computing": (value * COLUMNS + slope) * n / workers,
             "start": start,
-            "messages": one["rounds"] * (fixed + workers * each + (workers > 2) * LATENCY),
-            "sums": one["rounds"] * workers * one["bytes"] / BANDWIDTH,
+            "messages": one["rounds"] * (fixed + asked * each + hops * LATENCY),
+            "sums": one["rounds"] * asked * one["bytes"] / BANDWIDTH,
             "targets": n * (2.0 / BANDWIDTH + 1.0 / TARGETS),
         }
 
@@ -258,7 +266,9 @@ def _table(model):
         lines.append(f"{n:9}" + "".join(f"{cell:>22}" for cell in cells))
     lines.append(
         f"assumed: {BANDWIDTH:.3g} bytes/s and {LATENCY:g} s latency of the network, one thread a "
-        f"worker as fast as here, {TARGETS:g} targets a second at the client, rounds as here"
+        f"worker as fast as here, {TARGETS:g} targets a second at the client, rounds as here; "
+        f"sums of up to {FEW} workers go to the client, of more to heads of teams and then to the "
+        "client"
     )
     for name, (seconds, true) in model["here"].items():
         lines.append(f"{name}: modelled {seconds:.3f} s, measured {true:.3f} s")

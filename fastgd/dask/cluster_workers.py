@@ -3,21 +3,23 @@
 import itertools
 import logging
 import time
+from collections import Counter
 from concurrent.futures import CancelledError
 
-import numpy as np
-
-from fastgd.dask.shard import Shard
+from fastgd.dask.shard import Asked, Shard
+from fastgd.dask.teams import FEW, teams_of
 from fastgd.dask.tree import folded
 from fastgd.runtime.clock import clock
 
 logger = logging.getLogger("fastgd")
 
-# A worker that takes so many times as long as the median one, so many rounds in a row, is told of.
+# A worker that takes so many times as long as the median one, so many rounds in a row, is told of;
+# of two the quicker one is the median, or the slower could never take so long.
 STRAGGLES = 5.0
 OFTEN = 3
-# Seconds of work below which nobody is called slow.
+# Seconds of work below which nobody is called slow, and of silence.
 QUICK = 1e-2
+SILENT = 2.0
 # What distributed says, in an OSError, of an actor whose worker does not answer; other OSErrors are
 # those of blocks, such as of a file that is missing.
 UNREACHED = "Unable to contact Actor's worker"
@@ -27,6 +29,11 @@ MAX_LOSSES = 20
 LOOK = 0.5
 # Seconds that a cluster without workers is given to start one.
 PATIENCE = 20.0
+
+# What is said where the last worker is gone.
+GONE = (
+    "all workers of the cluster are gone; the estimator is as it was: start workers and fit again"
+)
 
 
 class LostWorkersError(RuntimeError):
@@ -89,15 +96,13 @@ class ClusterWorkers:
 
     def run(self, key, work, arguments, arrays):
         """What `work` gives for the blocks of each group, and the passes that it took: a round."""
-        answers = self._round(key, work, arguments, 0, arrays)
-        return _merged({address: one[0] for address, one in answers.items()}), _passes(answers)
+        return self._round(key, work, arguments, 0, arrays)
 
     def sum_over_parts(self, key, work, arguments, arrays):
         """The sum of it over all blocks, and the passes that it took: a round."""
         count = len(self.groups)
-        answers = self._round(key, work, arguments, count, arrays)
-        found = folded(_merged({address: one[0] for address, one in answers.items()}), count)
-        return found[0, count], _passes(answers)
+        found, passes = self._round(key, work, arguments, count, arrays)
+        return folded(found, count)[0, count], passes
 
     def close(self):
         """Let the workers go, and what they hold.
@@ -116,21 +121,52 @@ class ClusterWorkers:
         self.groups = []
         self._problem = ()
 
-    def _round(self, key, work, arguments, count, arrays):
+    def _round(self, *call):
+        """What is found by group, or by node of the tree, and the passes that it took."""
         begin = time.perf_counter()
         begun = clock.now()
-        answers = self._everywhere("run", key, work, arguments, count, arrays)
-        spent = {address: seconds for address, (_, _, seconds, _) in answers.items()}
+        found, told = self._found(*call)
+        spent: Counter = Counter()
+        for one in told:
+            spent[one.address] += one.seconds
         self._notice(spent)
         self.rounds += 1
         seconds = time.perf_counter() - begin
         self.seconds += seconds
         self.computing += max(spent.values())
-        # The clock of a fit stood still where kernels were compiled in this process; now it also
-        # leaves out what the workers compiled.
-        compiling = max(compiled for *_, compiled in answers.values())
-        clock.leave_out(max(compiling - (seconds - (clock.now() - begun)), 0.0))
-        return answers
+        clock.leave_out(left_out(told, seconds - (clock.now() - begun)))
+        return found, sum(one.passes for one in told)
+
+    def _found(self, key, work, arguments, count, arrays):
+        """Answers of all groups in one, and what the workers tell of it.  After a loss, those are
+        asked for that are missing.
+        """
+        found: dict = {}
+        told: list = []
+        for _ in range(MAX_LOSSES):
+            wanted = set(self._homes) - set(_covered(found))
+            if not wanted:
+                return found, told
+            asked, calls = (key, work, arguments, count), {}
+            if count and len(self.actors) > FEW:
+                for head, team in teams_of(self._homes, wanted, len(self.actors)).items():
+                    others = [
+                        (self.actors[address].key, _own(address, numbers, arrays))
+                        for address, numbers in team
+                    ]
+                    calls[head] = "lead", *asked, others
+            else:
+                for address in self.actors:
+                    numbers = [one for one in self._groups_at(address) if one in wanted]
+                    if numbers:
+                        calls[address] = "run", *asked, _own(address, numbers, arrays)
+            answers, lost = self._asked(calls)
+            for one in answers.values():
+                found |= one.found
+                told += one.told
+                lost += one.lost
+            self._replace(sorted(set(lost)))
+        raise LostWorkersError(f"workers were lost {MAX_LOSSES} times in one round; given up")
 
     def _everywhere(self, method, *arguments):
         """Answers by address.  Groups of a lost worker go to others, which are asked too."""
@@ -158,10 +194,10 @@ class ClusterWorkers:
                 futures[address] = getattr(self.actors[address], method)(*arguments)
             except RuntimeError as error:  # the actor is known to be lost
                 futures[address] = error
-        answers, lost = {}, []
+        answers, lost, silence = {}, [], _Silence(futures)
         for address, future in futures.items():
             try:
-                answers[address] = self._result(address, future)
+                answers[address] = self._result(address, future, silence)
             except _LostError:
                 lost.append(address)
         return answers, lost
@@ -174,28 +210,23 @@ class ClusterWorkers:
             return {number: argument[number] for number in self._groups_at(address)}
         return argument
 
-    def _result(self, address, future):
-        """What an actor answers, or Dask makes on this worker."""
+    def _result(self, address, future, silence):
+        """What an actor answers."""
         if isinstance(future, Exception):
             raise _LostError from future
         while True:
-            done, begin = future.done(), time.monotonic()
+            begin = time.monotonic()
             try:
                 return future.result(timeout=LOOK)
-            except CancelledError as error:
-                raise LostWorkersError(
-                    "blocks were lost together with a worker, and Dask cannot make them again: "
-                    "data that were scattered have no recipe; load them by tasks, as "
-                    "dask.array.from_array or read_parquet do, to outlive a worker"
-                ) from error
             except Exception as error:
-                # Else it is a TimeoutError of the block, which comes at once.
+                # Else it is a TimeoutError of the block, which comes at once. What is there already
+                # may take as long, where this process is busy: nobody is lost by that.
                 waited = isinstance(error, TimeoutError) and time.monotonic() - begin > LOOK / 2
-                unreached = str(error) == UNREACHED or (waited and done)
-                if unreached or not self._there(address):
+                if str(error) == UNREACHED or not self._there(address):
                     raise _LostError from error
                 if not waited:
                     raise
+                silence.look(address)
 
     def _there(self, address):
         return address in workers_of(self.client)
@@ -227,10 +258,7 @@ class ClusterWorkers:
             if left:
                 return left
             if time.monotonic() >= until:
-                raise LostWorkersError(
-                    "all workers of the cluster are gone; the estimator is as it was: start "
-                    "workers and fit again"
-                )
+                raise LostWorkersError(GONE)
             time.sleep(LOOK)
 
     def _told(self, addresses):
@@ -271,19 +299,37 @@ class ClusterWorkers:
         lost = []
         for address, future in futures.items():
             try:
-                self.actors[address] = self._result(address, future)
+                self.actors[address] = self._made(address, future)
             except _LostError:
                 lost.append(address)
         return lost
+
+    def _made(self, address, future):
+        """The handle of an actor, once it is there.  It is not fetched: a fetch that takes longer
+        than a look is called off with all others, and none of them is answered ever after.
+        """
+        from distributed import Actor
+
+        while not there([future], LOOK):
+            if not self._there(address):
+                raise _LostError
+        if future.status != "finished":
+            try:
+                future.result()  # raises what went wrong
+            except Exception as error:
+                if not self._there(address):
+                    raise _LostError from error
+                raise
+        return Actor(Shard, address, future.key)
 
     def _groups_at(self, address):
         return sorted(number for number, home in self._homes.items() if home == address)
 
     def _notice(self, spent):
         """Tell of a worker that is slow again and again."""
-        usual = float(np.median(list(spent.values())))
+        usual = sorted(spent.values())[(len(spent) - 1) // 2]
         for address, seconds in spent.items():
-            slow = len(spent) > 1 and seconds > STRAGGLES * max(usual, QUICK)
+            slow = seconds > STRAGGLES * max(usual, QUICK)
             self._slow[address] = self._slow.get(address, 0) + 1 if slow else 0
             if self._slow[address] == OFTEN:
                 logger.warning(
@@ -298,16 +344,84 @@ class _LostError(Exception):
     """A worker that was asked is gone."""
 
 
+class _Silence:
+    """Tells of workers that have not answered long after half of all have."""
+
+    def __init__(self, futures):
+        self.futures, self.begin = futures, time.monotonic()
+        self.half: float | None = None
+        self.told: set = set()
+
+    def look(self, address):
+        """Tell of this one, which is waited for, where it is time."""
+        seconds = time.monotonic() - self.begin
+        if self.half is None:
+            answered = sum(
+                isinstance(one, Exception) or one.done() for one in self.futures.values()
+            )
+            if 2 * answered < len(self.futures):
+                return
+            self.half = seconds
+        if address not in self.told and seconds > STRAGGLES * max(self.half, SILENT):
+            self.told.add(address)
+            logger.warning(
+                "worker %s has not answered for %.0f s, half of the workers did within %.1f s",
+                address,
+                seconds,
+                self.half,
+            )
+
+
 def workers_of(client):
     """Addresses of the workers that there are."""
-    return list(client.scheduler_info(n_workers=-1)["workers"])
+    # Not by scheduler_info, whose answer Dask replaces every two seconds by one without workers.
+    return list(client.nthreads())
+
+
+def wait_for(client, futures):
+    """Wait until the blocks are there.
+
+    Raises
+    ------
+    LostWorkersError
+        Where there were workers, and are none any more.  A cluster that has none yet may start some
+        because it is asked for something: it is waited for, as Dask does.
+    """
+    seen = gone = False
+    until = 0.0
+    while not there(futures, LOOK):
+        if workers_of(client):
+            seen, gone = True, False
+        elif not gone:
+            gone, until = True, time.monotonic() + PATIENCE
+            if not seen:
+                logger.warning("the cluster has no workers; the fit waits for the first one")
+        elif seen and time.monotonic() >= until:
+            raise LostWorkersError(GONE)
+
+
+def there(futures, seconds):
+    """Whether what Dask makes is there, or has failed, within so many seconds."""
+    from distributed import wait
+
+    try:
+        wait(futures, timeout=seconds)
+    except TimeoutError:
+        return False
+    except CancelledError as error:
+        raise LostWorkersError(
+            "blocks were lost together with a worker, and Dask cannot make them again: "
+            "data that were scattered have no recipe; load them by tasks, as "
+            "dask.array.from_array or read_parquet do, to outlive a worker"
+        ) from error
+    return True
 
 
 def homes_of(client, groups):
     """The worker that each group is to live on: where most of its blocks are."""
     workers = sorted(workers_of(client))
     if not workers:
-        raise LostWorkersError("the cluster has no workers; start some, or wait for them")
+        raise LostWorkersError(GONE)
     where = client.who_has([block for blocks in groups for block in blocks])
     homes = {}
     for number, blocks in enumerate(groups):
@@ -321,6 +435,13 @@ def homes_of(client, groups):
     return homes
 
 
+def left_out(told, stood):
+    """Seconds of a round that the clock of a fit is to leave out: those in which the workers
+    compiled, beyond those for which it `stood` still, as kernels were compiled in this process.
+    """
+    return max(max(one.compiling for one in told) - stood, 0.0)
+
+
 def _merged(answers):
     found: dict = {}
     for one in answers.values():
@@ -328,5 +449,13 @@ def _merged(answers):
     return found
 
 
-def _passes(answers):
-    return sum(passes for _, passes, *_ in answers.values())
+def _own(address, numbers, arrays):
+    """What a worker is asked for: sums of these groups."""
+    own = [{number: array[number] for number in numbers} for array in arrays]
+    return Asked(address, numbers, own)
+
+
+def _covered(found):
+    """Groups of which there is an answer, or a sum of it."""
+    for key in found:
+        yield from range(*key) if isinstance(key, tuple) else (key,)

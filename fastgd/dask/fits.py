@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fastgd.dask.cluster_rows import ClusterRows
-from fastgd.dask.cluster_workers import ClusterWorkers
+from fastgd.dask.cluster_workers import ClusterWorkers, wait_for
 from fastgd.dask.frames import shared_encoding, united
 from fastgd.dask.packing import unpacked
 from fastgd.dask.partitions import (
+    check_estimator,
     current_client,
     delayed_blocks,
     gathered,
@@ -97,12 +98,11 @@ def fit(
         As `fit` raises it.
     """
     require_dask()
-    from distributed import wait
-
+    check_estimator(estimator)
     client = current_client()
     blocks, here = delayed_blocks(X, y=y, sample_weight=sample_weight, offset=offset)
     futures = client.compute(blocks)
-    wait(futures)  # so that each is asked for where it is
+    wait_for(client, futures)  # so that each is asked for where it is
     workers = ClusterWorkers(client, grouped(futures))
     try:
         # Blocks of a dask array have no names or levels to tell of: a round less.

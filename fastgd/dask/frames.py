@@ -20,15 +20,23 @@ def is_frame(X):
 
 
 class Frame(TableFile):
-    """A frame of pandas as columns of Arrow; `place` is what errors call it."""
+    """A frame of pandas, or Polars, as columns of Arrow; `place` is what errors call it."""
 
     def __init__(self, frame, place):
         require_pyarrow()
         import pyarrow as pa
 
         self.path = Path(place)
+        names = list(map(str, frame.columns))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{place} has more than one column called {twice[0]!r}; rename them")
         with naming(self.path):
-            table = pa.Table.from_pandas(frame, preserve_index=False).combine_chunks()
+            if hasattr(frame, "to_arrow"):
+                table = frame.to_arrow()
+            else:
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+            table = table.combine_chunks()
         self._describe(table.schema)
         self.table = table
 

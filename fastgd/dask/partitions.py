@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 
 from fastgd.data.check_parameters import refuse_masked
+from fastgd.estimators.base import GDEstimator
 from fastgd.objective.survey import joined
 
 # Blocks stay and are summed in groups of neighbours, so many at the most: as many workers can help.
@@ -21,23 +22,41 @@ def require_dask():
             )
 
 
+def check_estimator(estimator):
+    """Raise ValueError for anything but an estimator of this package."""
+    if not isinstance(estimator, GDEstimator):
+        name = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
+        what = f"the class {name}" if isinstance(estimator, type) else name
+        raise ValueError(
+            "the estimator must be a GDClassifier, GDRegressor, GDClassifierCV or GDRegressorCV, "
+            f"got {what}; of a pipeline give the last step, with what the steps before it make of "
+            "each block (X.map_blocks)"
+        )
+
+
 def current_client():
     """The client of this program.
 
     Raises
     ------
     ValueError
-        Where there is none.
+        Where there is none, or an asynchronous one.
     """
     from distributed import get_client
 
     try:
-        return get_client()
+        client = get_client()
     except ValueError:
         raise ValueError(
             "there is no Dask client; make one first: `from dask.distributed import Client, "
             "LocalCluster; client = Client(LocalCluster())`, or Client(address) of a cluster"
         ) from None
+    if client.asynchronous:
+        raise ValueError(
+            "the Dask client is asynchronous, and a fit waits for its rounds; call it with another "
+            "client, Client(address), in a thread or process of its own"
+        )
+    return client
 
 
 def delayed_blocks(X, **columns):
@@ -113,6 +132,8 @@ def _is_elsewhere(given):
 
     if isinstance(given, list | tuple):
         return bool(given) and all(isinstance(one, Delayed) for one in given)
+    if isinstance(given, Delayed):
+        return True
     return given is None or hasattr(given, "to_delayed")
 
 
@@ -124,6 +145,10 @@ def is_array(given):
 
 def _parts_of(X, name):
     """Delayed blocks of rows, and how many rows each has where that is known."""
+    from dask.delayed import Delayed
+
+    if isinstance(X, Delayed):
+        return [X], None
     if isinstance(X, list | tuple) and _is_elsewhere(X):
         return list(X), None
     if is_array(X):
@@ -132,7 +157,11 @@ def _parts_of(X, name):
         heights = None if np.isnan(X.chunks[0]).any() else list(X.chunks[0])
         return list(X.to_delayed().ravel()), heights
     if hasattr(X, "npartitions") and hasattr(X, "to_delayed"):
-        return list(X.to_delayed()), None
+        # Not all that Dask does by itself: of files of which few columns are read it makes one
+        # partition of several, and X and y that are columns of one frame were cut differently.
+        # What is simplified reads these columns alone.
+        X = X.simplify() if hasattr(X, "simplify") else X
+        return list(X.to_delayed(optimize_graph=False)), None
     raise ValueError(
         f"{name} must be a dask array, a dask dataframe or a list of delayed blocks, got "
         f"{type(X).__name__}; for data in memory use the fit of the estimator"

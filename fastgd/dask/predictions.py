@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.dask.partitions import delayed_blocks, gathered, is_array, require_dask
-from fastgd.dask.shard import as_features
+from fastgd.dask.partitions import check_estimator, delayed_blocks, gathered, is_array, require_dask
+from fastgd.dask.shard import as_features, is_without_rows
 from fastgd.data.check_parameters import as_offset, only_given
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import read_predictions
@@ -59,6 +59,7 @@ def score(
         For rows without targets, and a search with a `scoring` of its own.
     """
     require_dask()
+    check_estimator(estimator)
     from dask.base import compute
     from dask.delayed import delayed
 
@@ -90,7 +91,7 @@ def score(
 def _linear_of(estimator, block, place):
     """Where a block is, X @ coef + intercept, and what belongs to its rows."""
     X, *per_row = block
-    if not isinstance(X, BlockSource) and X.shape[0] == 0:
+    if is_without_rows(X):
         return None
     X = as_features(X, place, estimator._encoding, per_row)
     if isinstance(X, BlockSource):
@@ -104,6 +105,7 @@ def _linear_of(estimator, block, place):
 
 def _lazily(estimator, method, X, offset):
     require_dask()
+    check_estimator(estimator)
     import dask.array as da
     from dask.delayed import delayed
 
@@ -127,7 +129,7 @@ def _lazily(estimator, method, X, offset):
 
 def _of_block(estimator, method, block, example, place):
     X, offset = block
-    if hasattr(X, "shape") and X.shape[0] == 0:
+    if is_without_rows(X):
         return example
     X = as_features(X, place, estimator._encoding, (None, None, offset))
     if isinstance(X, BlockSource):

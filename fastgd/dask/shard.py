@@ -1,5 +1,6 @@
 """What a worker holds: some blocks of the rows, and sums over them whenever they are asked for."""
 
+import asyncio
 import pickle
 import time
 from typing import Any, NamedTuple
@@ -50,6 +51,43 @@ class SurveyedBlock(NamedTuple):
     dtype: np.dtype
     per_row: list
     moments: Any
+
+
+class Asked(NamedTuple):
+    """What a worker is asked for.
+
+    Attributes
+    ----------
+    address : str
+        Of the worker.
+    numbers : list of int
+        Of the groups whose sums are wanted.
+    arrays : list of dict of int to list
+        What the blocks of each of these groups are handed, beside what all are.
+    """
+
+    address: str
+    numbers: list
+    arrays: list
+
+
+class Told(NamedTuple):
+    """What a worker tells of its work: the passes over all rows that it counts as, the seconds that
+    it took, and those of them in which kernels were compiled.
+    """
+
+    address: str
+    passes: float
+    seconds: float
+    compiling: float
+
+
+class Answer(NamedTuple):
+    """What is found, by group or by node of the tree; what was told of it; who is lost."""
+
+    found: dict
+    told: list
+    lost: list
 
 
 class Shard:
@@ -156,17 +194,17 @@ class Shard:
         }
         self.problems = {key: (template, readers)}
 
-    def run(self, key, work, arguments, count, arrays):
-        """What `work` gives for the blocks: by the number of the group, or with a `count` of all
-        groups their sums, as far as they are all here; the passes over all rows that this counts
-        as, the seconds that it took, and those of them in which kernels were compiled.
+    def run(self, key, work, arguments, count, asked):
+        """An `Answer`: what `work` gives for the blocks of each group that is `asked` for, or with
+        a `count` of all groups their sums, as far as they are all here.
         """
         begin, begun = time.perf_counter(), clock.now()
         template, readers = self.problems[key]
         template.meter = Meter()
         found = {}
-        for number, blocks in readers.items():
-            own = ([array[number][k] for array in arrays] for k in range(len(blocks)))
+        for number in asked.numbers:
+            blocks = readers[number]
+            own = ([array[number][k] for array in asked.arrays] for k in range(len(blocks)))
             results = (
                 work(on_block(template, rows, facts, samples), *arguments, *per_row)
                 for (facts, rows, samples), per_row in zip(blocks, own, strict=True)
@@ -177,7 +215,41 @@ class Shard:
                 found[number] = list(map(_kept, results))
         found = folded(found, count) if count else found
         seconds = time.perf_counter() - begin
-        return found, template.meter.passes, seconds, seconds - (clock.now() - begun)
+        compiling = seconds - (clock.now() - begun)
+        return Answer(found, [Told(asked.address, template.meter.passes, seconds, compiling)], [])
+
+    async def lead(self, key, work, arguments, count, team):
+        """What `run` gives in one: `team` has the key of an actor, and what it is asked for.  All
+        are asked at once, from here.
+
+        Not by Dask's handles of actors, each of which would start a client on this worker.
+        """
+        from distributed import get_worker
+        from distributed.protocol.serialize import to_serialize
+
+        worker = get_worker()
+
+        async def ask(actor, asked):
+            given = [to_serialize(one) for one in (key, work, arguments, count, asked)]
+            try:
+                told = await worker.rpc(asked.address).actor_execute(
+                    function="run", actor=actor, args=given, kwargs={}
+                )
+            except (OSError, KeyError):  # nobody is there, or another worker, which has no actor
+                return Answer({}, [], [asked.address])
+            if told["status"] != "OK":
+                raise told["exception"]
+            return told["result"]
+
+        answers = await asyncio.gather(*(ask(*one) for one in team))
+        found: dict = {}
+        for one in answers:
+            found |= one.found
+        # Not in the thread that hears the messages: sums of 5,000 x 5,000 take seconds.
+        loop = asyncio.get_running_loop()
+        summed = await loop.run_in_executor(None, folded, found, count)
+        told = [one for answer in answers for one in answer.told]
+        return Answer(summed, told, [one for answer in answers for one in answer.lost])
 
 
 def _own_threads():
@@ -200,7 +272,7 @@ def _loaded(place, given, encoding):
     those without rows are left out.
     """
     for own, X, per_row in _read(place, given, encoding):
-        if X.shape[0] == 0:
+        if is_without_rows(X):
             continue
         try:
             rows = as_rows(X)
@@ -231,6 +303,13 @@ def _refuse_per_row(place, per_row):
     """Raise ValueError where anything is given beside a source."""
     if any(one is not None for one in per_row):
         raise ValueError(f"{place} is a source, which brings its own y, weights and offsets")
+
+
+def is_without_rows(X):
+    """Whether a block is empty; a source is not looked at."""
+    if isinstance(X, BlockSource):
+        return False
+    return (X.shape[0] if hasattr(X, "shape") else len(X)) == 0
 
 
 def as_array(X, place):

@@ -8,6 +8,20 @@ what.
 from fastgd.data.block_rows import added_in_order
 
 
+def halves(first, last):
+    """A node's children, or itself where it is a leaf.
+
+    Examples
+    --------
+    >>> halves(0, 5), halves(4, 5)
+    ([(0, 2), (2, 5)], [(4, 5)])
+    """
+    if last - first == 1:
+        return [(first, last)]
+    middle = (first + last) // 2
+    return [(first, middle), (middle, last)]
+
+
 def folded(found, count):
     """Sums of neighbours in place of the neighbours, wherever both are there.
 
@@ -28,10 +42,10 @@ def folded(found, count):
     def fold(first, last):
         if (first, last) in left or last - first == 1:
             return (first, last) in left
-        middle = (first + last) // 2
-        whole = fold(first, middle) & fold(middle, last)
+        one, other = halves(first, last)
+        whole = fold(*one) & fold(*other)
         if whole:
-            pair = [left.pop((first, middle)), left.pop((middle, last))]
+            pair = [left.pop(one), left.pop(other)]
             there = [one for one in pair if one is not None]
             left[first, last] = _sum(there)
         return whole

@@ -1,12 +1,9 @@
-"""Fits on a cluster of two processes: the model of memory, whatever happens to the workers."""
+"""Fits on a cluster of two processes: the model of memory."""
 
 import gc
-import logging
-import os
 import pickle
-import signal
-import threading
 import time
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -19,60 +16,20 @@ from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, Qua
 pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 
-import dask  # noqa: E402
 import distributed  # noqa: E402
 from dask import delayed  # noqa: E402
 
 import fastgd.dask  # noqa: E402
-from fastgd.dask import cluster_workers  # noqa: E402
-from fastgd.dask.cluster_workers import LostWorkersError  # noqa: E402
+from fastgd.dask.cluster_workers import workers_of  # noqa: E402
+from support.clusters import CHUNK, At, D, N, blocks, cluster, data, interrupt  # noqa: E402
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Sending large graph"),
-    # Sockets of workers that were killed.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
-N, D, CHUNK = 240, 4, 50
+pytestmark = pytest.mark.filterwarnings("ignore:Sending large graph")
 
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    with (
-        # Else the cluster gives up a worker whose process is being started anew.
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with cluster(2) as client:
         yield client
-
-
-@pytest.fixture
-def two_workers(client):
-    """The client, once two workers are there again."""
-    client.wait_for_workers(2, timeout=60)
-    return client
-
-
-def data(kind="signs", n=N):
-    rng = np.random.default_rng(3)
-    X = rng.standard_normal((n, D))
-    z = X @ [1.0, -2.0, 0.5, 0.0] + 0.3
-    if kind == "signs":
-        return X, np.where(z + rng.logistic(size=n) > 0, "yes", "no")
-    if kind == "classes":
-        return X, np.digitize(z + rng.logistic(size=n), [-1.0, 1.0])
-    if kind == "counts":
-        return X, rng.poisson(np.exp(z / 3)).astype(float)
-    return X, z + rng.standard_normal(n)
-
-
-def blocks(*arrays, chunk=CHUNK):
-    return [
-        None if one is None else da.from_array(one, chunks=(chunk, *one.shape[1:]))
-        for one in arrays
-    ]
 
 
 def same(found, usual, within=1e-8):
@@ -149,7 +106,7 @@ def test_sparse_blocks_and_columns_far_from_0(client):
 def test_bits_do_not_depend_on_who_holds_the_blocks(client):
     X, y = data("counts")
     parts = [X[first : first + CHUNK] for first in range(0, N, CHUNK)]
-    workers = sorted(cluster_workers.workers_of(client))
+    workers = sorted(workers_of(client))
     models = []
     for at in (workers[:1], workers, workers[::-1]):
         held = [
@@ -319,135 +276,6 @@ def ours(client):
     return [key for key in client.who_has() if str(key).startswith(("Shard", "_together"))]
 
 
-class Trouble:
-    """Something that happens in a certain round of a fit."""
-
-    def __init__(self, monkeypatch, number, happen):
-        self.number, self.happen, self.rounds = number, happen, 0
-        asked = cluster_workers.ClusterWorkers._asked
-
-        def troubled(workers, calls):
-            self.rounds += 1
-            if self.rounds == self.number:
-                self.happen(workers)
-            return asked(workers, calls)
-
-        monkeypatch.setattr(cluster_workers.ClusterWorkers, "_asked", troubled)
-
-
-def kill_one(workers):
-    """Kill one of the workers that hold blocks."""
-    address = sorted(workers.actors)[0]
-    kill(workers.client, address)
-
-
-def kill(client, address):
-    os.kill(
-        client.run(os.getpid, workers=[address])[address],
-        getattr(signal, "SIGKILL", signal.SIGTERM),
-    )  # Windows has no SIGKILL
-
-
-def test_a_straggler_is_told_of(client, monkeypatch, caplog):
-    X, y = data()
-    monkeypatch.setattr(cluster_workers, "QUICK", 0.0)
-    monkeypatch.setattr(cluster_workers, "STRAGGLES", 1.0)
-    monkeypatch.setattr(cluster_workers, "OFTEN", 1)
-    with caplog.at_level(logging.WARNING, "fastgd"):
-        fastgd.dask.fit(GDClassifier(), *blocks(X, y))
-    assert "the median worker" in caplog.text
-
-
-def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
-    X, y = data("classes")
-
-    def press(workers):
-        raise KeyboardInterrupt
-
-    model = GDClassifier(solver="lbfgs", tol=1e-10)
-    early = Trouble(monkeypatch, 2, press)
-    with pytest.raises(KeyboardInterrupt):
-        fastgd.dask.fit(model, *blocks(X, y))
-    assert not hasattr(model, "coef_")
-    early.rounds, early.number = 0, 12
-    with pytest.raises(KeyboardInterrupt, match="best model so far"):
-        fastgd.dask.fit(model, *blocks(X, y))
-    assert model.coef_.shape == (3, D)
-    assert model.stop_reason_ is fastgd.StopReason.INTERRUPTED
-
-
-@pytest.mark.plain
-def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
-    X, y = data("classes")
-    usual = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
-    # The survey's calls are 1 to 4, so that an objective is known by then.
-    Trouble(monkeypatch, 7, kill_one)
-    with caplog.at_level(logging.WARNING, "fastgd"):
-        found = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
-    assert "made again elsewhere" in caplog.text
-    np.testing.assert_array_equal(found.coef_, usual.coef_)
-
-
-@pytest.mark.plain
-def test_the_last_worker_is_lost(client, monkeypatch):
-    X, y = data("classes")
-    model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
-    before = dict(vars(model))
-
-    def lose(workers):
-        kill_one(workers)
-        monkeypatch.setattr(cluster_workers, "PATIENCE", 0.0)
-        monkeypatch.setattr(cluster_workers, "workers_of", lambda client: [])
-
-    Trouble(monkeypatch, 7, lose)
-    with pytest.raises(LostWorkersError, match="all workers"):
-        fastgd.dask.fit(model, *blocks(X, y))
-    assert vars(model) == before
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(10))
-def test_a_worker_that_dies_at_any_moment(client, seed):
-    client.wait_for_workers(2, timeout=60)
-    X, y = data("classes", 20_000)
-    parts = blocks(X, y, chunk=1000)
-    for _ in range(2):  # the second is warm
-        begin = time.perf_counter()
-        usual = fastgd.dask.fit(GDClassifier(), *parts)
-        took = time.perf_counter() - begin
-    victim = cluster_workers.workers_of(client)[seed % 2]
-    after = np.random.default_rng(seed).random() * took
-    moment = threading.Timer(after, kill, [client, victim])
-    moment.start()
-    found = fastgd.dask.fit(GDClassifier(), *parts)
-    moment.join()
-    while victim in cluster_workers.workers_of(client):
-        time.sleep(0.1)
-    np.testing.assert_array_equal(found.coef_, usual.coef_)
-
-
-@pytest.mark.long
-def test_all_workers_are_lost(two_workers, monkeypatch):
-    X, y = data("classes")
-    model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
-    before = dict(vars(model))
-    monkeypatch.setattr(cluster_workers, "PATIENCE", 0.0)
-    Trouble(monkeypatch, 7, lambda workers: two_workers.cluster.scale(0) or time.sleep(5.0))
-    with pytest.raises(LostWorkersError, match="all workers"):
-        fastgd.dask.fit(model, *blocks(X, y))
-    assert vars(model) == before
-    two_workers.cluster.scale(2)
-
-
-@pytest.mark.long
-def test_lost_blocks_that_nobody_can_make_again(two_workers, monkeypatch):
-    X, y = data("classes")
-    held = [delayed(one) for one in two_workers.scatter([X[:100], X[100:]])]
-    Trouble(monkeypatch, 7, kill_one)
-    with pytest.raises(LostWorkersError, match="scattered"):
-        fastgd.dask.fit(GDClassifier(), held, y)
-
-
 def test_no_client(monkeypatch):
     def get_client():
         raise ValueError("No global client found")
@@ -458,24 +286,19 @@ def test_no_client(monkeypatch):
         fastgd.dask.fit(GDClassifier(), *blocks(X, y))
 
 
-class Pressed:
-    """Interrupts the n-th check."""
-
-    def __init__(self, at):
-        self.at = at
-
-    def __call__(self, history):
-        self.at -= 1
-        if self.at == 0:
-            raise KeyboardInterrupt
+def test_an_asynchronous_client(monkeypatch):
+    monkeypatch.setattr(distributed, "get_client", lambda: SimpleNamespace(asynchronous=True))
+    X, y = data()
+    with pytest.raises(ValueError, match="the Dask client is asynchronous"):
+        fastgd.dask.fit(GDClassifier(), *blocks(X, y))
 
 
 @pytest.mark.plain
-def test_a_fit_that_was_interrupted_goes_on_with_the_same_bits(two_workers, tmp_path):
+def test_a_fit_that_was_interrupted_goes_on_with_the_same_bits(client, tmp_path):
     given = blocks(*data())
 
     def fit(at, **more):
-        model = GDClassifier(solver="lbfgs", tol=1e-10, stop=Pressed(at), **more)
+        model = GDClassifier(solver="lbfgs", tol=1e-10, stop=At(at, interrupt), **more)
         return fastgd.dask.fit(model, *given)
 
     kept = {"checkpoint": tmp_path / "fit", "checkpoint_every": 0.0}

@@ -144,6 +144,34 @@ def test_delayed_frames_of_numbers(client):
     np.testing.assert_array_equal(fastgd.dask.predict(usual, parts).compute(), found)
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own, with pandas 3.1
+def test_columns_of_one_frame_are_cut_alike(client, tmp_path):
+    """Dask reads several files at once where few columns are asked for: y had 2 blocks, X 4."""
+    frame = table()
+    dd.from_pandas(frame, npartitions=4).to_parquet(tmp_path)
+    blocks = dd.read_parquet(tmp_path)
+    assert len(blocks["price"].to_delayed()) < 4
+    model = fastgd.dask.fit(GDRegressor(), blocks[X], blocks["price"])
+    usual = fastgd.dask.fit(GDRegressor(), dd.from_pandas(frame[X], npartitions=4), frame["price"])
+    np.testing.assert_array_equal(model.coef_, usual.coef_)
+    assert fastgd.dask.score(model, blocks[X], blocks["price"]) > 0.9
+
+
+def test_frames_of_polars(client):
+    pl = pytest.importorskip("polars")
+    frame = table().drop(columns="grade")
+    parts = [pl.DataFrame(one.to_dict("list")) for one in (frame[:120], frame[:0], frame[120:])]
+    parts[1] = parts[0][:0]
+    of_pandas = [delayed(frame[:120][X[:3]]), delayed(frame[120:][X[:3]])]
+    usual = fastgd.dask.fit(GDRegressor(), of_pandas, frame["price"])
+    given = [delayed(one[X[:3]]) for one in parts]
+    model = fastgd.dask.fit(GDRegressor(), given, frame["price"])
+    assert list(model.feature_names_in_) == list(usual.feature_names_in_)
+    np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-12)
+    found = fastgd.dask.predict(model, given).compute()
+    np.testing.assert_allclose(found, fastgd.dask.predict(usual, of_pandas).compute())
+
+
 @pytest.mark.parametrize("column", ["age", "fuel", "grade"])
 def test_missing_values_name_block_and_column(client, column):
     frame = table()
@@ -156,7 +184,7 @@ def test_missing_values_name_block_and_column(client, column):
         fastgd.dask.fit(GDRegressor(), [delayed(one[X]) for one in parts], frame["price"])
 
 
-@pytest.mark.parametrize("wrong", ["column", "kind", "dates", "array"])
+@pytest.mark.parametrize("wrong", ["column", "kind", "dates", "array", "twice"])
 def test_other_columns_name_the_block(client, wrong):
     frame = table()
     parts = [frame[X][:100], frame[X][100:].copy()]
@@ -166,6 +194,8 @@ def test_other_columns_name_the_block(client, wrong):
         parts[1]["fuel"] = 1.0
     elif wrong == "dates":
         parts[1]["age"] = pd.Timestamp("2020-01-01")
+    elif wrong == "twice":
+        parts[1] = parts[1].rename(columns={"fuel": "age"})
     else:
         parts[1] = np.zeros((100, 9))
     with pytest.raises(ValueError, match="block 1"):

@@ -1,11 +1,11 @@
 """What needs no cluster: sums in a tree, numbers in few bytes."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 
 pytest.importorskip("distributed")
 
@@ -18,7 +18,8 @@ from fastgd.dask import cluster_workers, partitions
 from fastgd.dask.cluster_workers import LostWorkersError
 from fastgd.dask.fits import _far_columns, columns_of
 from fastgd.dask.packing import packed, unpacked
-from fastgd.dask.shard import Shard, as_array
+from fastgd.dask.shard import Shard, Told, as_array
+from fastgd.dask.teams import teams_of
 from fastgd.dask.tree import folded
 from fastgd.data.check_X import as_rows
 from fastgd.objective.moment_sums import Moments
@@ -150,6 +151,24 @@ def test_a_sparse_block_that_points_out_of_bounds_is_refused_before_it_is_read()
         as_array(table, "block 7")
 
 
+def test_blocks_may_be_lists_of_lists():
+    X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+    model = GDRegressor().fit(X, y)
+    parts = [delayed(X[:4].tolist()), delayed([]), delayed(X[4:].tolist())]
+    with dask.config.set(scheduler="synchronous"):
+        np.testing.assert_array_equal(fastgd.dask.predict(model, parts).compute(), model.predict(X))
+        assert fastgd.dask.score(model, parts, y) == model.score(X, y)
+        # A block that stands alone is a list of one.
+        assert fastgd.dask.score(model, delayed(X), delayed(y)) == model.score(X, y)
+
+
+@pytest.mark.parametrize("given", [GDRegressor, LinearRegression(), make_pipeline(GDRegressor())])
+def test_other_estimators_are_refused(given):
+    for call in (fastgd.dask.fit, fastgd.dask.predict, fastgd.dask.score):
+        with pytest.raises(ValueError, match=r"the estimator must be a GDClassifier, .*, got"):
+            call(given, [delayed(np.ones((3, 2)))], [1.0, 2.0, 3.0])
+
+
 @pytest.mark.parametrize("name", ["sample_weight", "offset"])
 def test_what_blocks_bring_is_not_given_a_second_time(name):
     with pytest.raises(ValueError, match=f"{name} is given, and the blocks bring their own"):
@@ -164,51 +183,30 @@ def test_offsets_in_memory_are_no_blocks():
         fastgd.dask.predict(model, da.from_array(X, chunks=(3, 2)), offset=np.ones(6))
 
 
-def test_a_cluster_without_workers_is_told_of():
+def test_workers_that_went_after_the_blocks_were_made():
     class Empty:
-        def scheduler_info(self, n_workers):
-            return {"workers": {}}
+        def nthreads(self):
+            return {}
 
-    with pytest.raises(LostWorkersError, match="the cluster has no workers; start some"):
+    with pytest.raises(LostWorkersError, match="all workers of the cluster are gone"):
         cluster_workers.homes_of(Empty(), [["block"]])
 
 
-def losing(**methods):
-    """The home of a group whose worker is lost whatever is done."""
-    home = object.__new__(cluster_workers.ClusterWorkers)
-    home.actors, home._hired, home._homes = {"a": None}, {}, {0: "a"}
-    vars(home).update(methods)
-    return home
-
-
-def test_workers_that_are_lost_again_and_again_are_given_up():
-    said = r"workers were lost \d+ times in one round; given up"
-    asked = losing(_asked=lambda calls: ({}, ["a"]), _replace=lambda lost: ["a"])
-    with pytest.raises(LostWorkersError, match=said):
-        asked.columns()
-    hired = losing(_left=lambda lost: ["b"], _hire=lambda changed: ["a"])
-    with pytest.raises(LostWorkersError, match=said):
-        hired._replace(["a"])
-
-
-@pytest.mark.parametrize("known", [0.0, 3.0, 7.0])
-def test_what_workers_compile_does_not_count(known, monkeypatch):
+@pytest.mark.parametrize("stood", [0.0, 3.0, 7.0])
+def test_what_workers_compile_does_not_count(stood):
     """Their seconds may be those of this process, whose clock stands still by itself: where workers
     are its threads.
     """
-    moments = iter([100.0, 110.0])
-    monkeypatch.setattr(cluster_workers.time, "perf_counter", lambda: next(moments))
-    own = SimpleNamespace(at=0.0, left_out=0.0)
-    own.now = lambda: own.at
-    own.leave_out = lambda seconds: setattr(own, "left_out", seconds)
-    monkeypatch.setattr(cluster_workers, "clock", own)
+    told = [Told("a", 1.0, 6.0, 5.0), Told("b", 1.0, 4.0, 0.0)]
+    assert cluster_workers.left_out(told, stood) == max(5.0 - stood, 0.0)
 
-    def everywhere(*call):
-        own.at += 10.0 - known
-        return {"a": ({}, 1, 6.0, 5.0), "b": ({}, 1, 4.0, 0.0)}
 
-    home = losing(_everywhere=everywhere, _notice=lambda spent: None, rounds=0, groups=[])
-    home.seconds = home.computing = 0.0
-    home.run("key", None, (), ())
-    assert home.computing == 6.0
-    assert own.left_out == max(5.0 - known, 0.0)
+def test_teams_have_all_groups_once_and_different_heads():
+    rng = np.random.default_rng(0)
+    homes = {number: f"worker {rng.integers(40)}" for number in range(200)}
+    wanted = set(range(5, 200))
+    teams = teams_of(homes, wanted, 40)
+    members = [member for team in teams.values() for member in team]
+    assert sorted(number for _, own in members for number in own) == sorted(wanted)
+    assert all(homes[number] == address for address, own in members for number in own)
+    assert len(teams) == 8
