@@ -180,19 +180,21 @@ def rules_of_rivals(settings, tried, objective, so_far=None, left=None, most=np.
     if so_far is not None:
         # Runs are short where it is told by itself: asked at once, what few rows have in common
         # took 8 passes of 11.
-        known = functools.cache(lambda: _rival_passes(tried, F, tol, at_once, DOUBTED))
+        known = functools.cache(lambda: _rival_passes(tried, F, tol, at_once, DOUBTED, slow=True))
         return [Slow(tol, known, 0.0, _gap_scale(F), least, so_far)]
-    rival = _rival_passes(tried, F, tol, at_once)
+    rival = _rival_passes(tried, F, tol, at_once, slow=True)
     if rival == np.inf:
         return []
     return [Slow(tol, rival, method.overhead_passes(F), _gap_scale(F), least)]
 
 
-def _rival_passes(tried, objective, tol, unknown=True, doubted=1.0):
+def _rival_passes(tried, objective, tol, unknown=True, doubted=1.0, slow=False):
     """What the next plan takes, in passes' worth of time, `doubted` times that where its forecast
     is not sure; inf where there is none, or nobody can tell and the `unknown` do not count.
+
+    The next plan of one that is left as it is `slow`, where that is said.
     """
-    other = next_plan(tried, objective, "", tol=tol)
+    other = next_plan(tried, objective, "", tol=tol, slow=slow)
     if other is None:
         return np.inf
     found = forecast_of_plan(other[0], objective, tol)

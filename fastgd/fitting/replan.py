@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd import solvers
 from fastgd.certificates.bound import Bound, relative_gap_at
 from fastgd.data.rows import StridedRows
 from fastgd.fitting import zero_tol
@@ -177,7 +178,8 @@ def _changed(task, objective, record, result):
         return successor(settings, objective, tried[0], result.history.done)
     automatic = settings.solver == "auto" or succeeded
     why = _brought_no_more(tried[-1], result, settings.tol)
-    return next_plan(tried, objective, why, automatic, settings.tol, record.to_go)
+    slow = record.to_go[-1] is not None
+    return next_plan(tried, objective, why, automatic, settings.tol, record.to_go, slow)
 
 
 def _judge_ending(result, tol):
@@ -282,18 +284,23 @@ def _brought_no_more(plan, result, tol):
     )
 
 
-def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
+def next_plan(tried, F, why, automatic=True, tol=None, to_go=(), slow=False):
     """Plan and rule for which the last of `tried` is left; None where all others were tried, too.
 
     Before those whose need nobody can tell, one that was left for another plan is taken up again,
     that with least `to_go` at its own pace, if that is less than they are feared to take: it did
     come closer, and the forecast for which it was left was wrong.
 
+    One that is left as it is `slow` is not followed by one that takes the same steps, as Newton's
+    method by one matrix does after that by elimination.
+
     `why` says in words why it is left; not `automatic` is a solver that was named, and has but the
     interior point method left.
     """
     known = set(map(_name, tried))
     before, least = _cheapest_left_plan(tried, to_go) if automatic else (None, np.inf)
+    if slow:
+        known |= _of_the_same_steps(tried[-1], F, tol)
     for solver, forecast in _after(tried[-1], takeovers(F, tol)):
         name = solver.rule_name or solver.name
         if (name, solver.form) in known or not (automatic or _follows_a_name(solver, forecast, F)):
@@ -309,6 +316,14 @@ def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
     along = f"{before.solver} {before.form}".rstrip()
     reasons = (*tried[-1].reasons, f"{why}, so {along} was taken up again")
     return replace(before, batch_size=batch_sizes()[before.solver][0], reasons=reasons), None
+
+
+def _of_the_same_steps(plan, F, tol):
+    """Names and forms of the solvers that take the steps of this plan."""
+    if plan.solver not in batch_sizes():
+        return set()
+    steps = of_plan(plan, F, tol).traits.steps
+    return {(one.name, one.form) for one in solvers.REGISTRY if steps and one.traits.steps == steps}
 
 
 def _cheapest_left_plan(tried, to_go):

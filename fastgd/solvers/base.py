@@ -264,6 +264,9 @@ class Traits:
     second_order : bool
         Whether steps come from the curvature of F: where that of the loss jumps they tell nothing
         of the next ones.
+    steps : str
+        What its steps are called where other solvers take the same ones, however they compute them:
+        as many iterations, then, wherever one goes on for the other.
     judged_by : {"", "falls", "bound", "forecast"}
         By what `auto` judges how much is left, and leaves a plan for one that is expected to be
         there first: falls of F, once what was forecast is spent, how its bound comes closer, or
@@ -301,6 +304,7 @@ class Traits:
     begins_on_samples: tuple[str, ...] = ()
     random: bool = False
     second_order: bool = False
+    steps: str = ""
     judged_by: Literal["", "falls", "bound", "forecast"] = ""
     chooses_steps: bool = True
     free_answers: bool = True

@@ -367,6 +367,10 @@ def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
     grows = seen(objective=[*(1.0 - 0.01 * k**2)], passes=[*(2.0 * k)])
     assert slow.remaining_passes(grows) == np.inf
     assert slow.to_go(grows) == 0.0
+    # These tell no pace: a quarter of what the other plan takes is to be spent first.
+    assert slow.check(grows) is StopReason.PLATEAU
+    assert Slow(1e-4, other=4.0 * spent, more=3.0).check(grows) is StopReason.PLATEAU
+    assert Slow(1e-4, other=4.0 * spent + 1.0, more=3.0).check(grows) is None
     # The objectives of samples are other ones.
     samples = seen(objective=values, passes=[*(2.0 * k)], batch=[100.0] * 4 + [1000.0] * 8)
     assert slow.check(samples) is None

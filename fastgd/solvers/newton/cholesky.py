@@ -169,6 +169,7 @@ class Newton(Solver):
         batch_sizes=("full", "growing"),
         begins_on_samples=EVERYWHERE,
         second_order=True,
+        steps="newton",
         memory_needs_same_objective=True,
     )
     made_with = ("tol",)

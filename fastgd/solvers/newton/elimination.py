@@ -72,7 +72,10 @@ class Eliminating(Solver):
     name = "newton"
     form = "by elimination"
     traits = Traits(
-        batch_sizes=("full", "growing"), begins_on_samples=EVERYWHERE, second_order=True
+        batch_sizes=("full", "growing"),
+        begins_on_samples=EVERYWHERE,
+        second_order=True,
+        steps=Newton.traits.steps,
     )
 
     @classmethod
@@ -111,6 +114,14 @@ class Eliminating(Solver):
         )
         last = not (F.convex and F.elastic)
         return Forecast(passes(columns.rest.size, columns), reason, last, sure=True)
+
+    @classmethod
+    def overhead_passes(cls, objective):
+        """A matrix and its factor, of what is left of them."""
+        columns = find_exclusive(objective)
+        if columns is None:
+            return super().overhead_passes(objective)
+        return bordered_cost(objective, columns) + solving_cost(objective, columns.rest.size)
 
     @classmethod
     def make(cls, objective, options):
