@@ -81,6 +81,8 @@ PENALTIES = {
     "MCP": "MCP",
     "SCAD": "SCAD",
     "Quadratic": "a quadratic form",
+    "WeightedGroups": "weights",
+    "WeightedRows": "weights",
 }
 NUMBERS = {10: "Ten", 11: "Eleven", 12: "Twelve", 13: "Thirteen", 14: "Fourteen"}
 
