@@ -141,7 +141,8 @@ class SquaresOfTargets:
             row += samples.offsets
             row -= self.samples[k].targets
             weighted = row if weights.size == 1 else weights * row
-            values[k] = 0.5 * float(weighted @ row) / J.n_active
+            # In pairs: rounding of equal terms goes one way in a product of BLAS.
+            values[k] = 0.5 * float((weighted * row).sum()) / J.n_active
             row[:] = weighted
         table = np.ascontiguousarray(residuals.T) if J.rows.sparse else residuals.T
         gradients[some, :d] = products.rmatvec(table).T
