@@ -149,6 +149,7 @@ class ModelOnChunk(NamedTuple):
     products: np.ndarray
 
 
+@np.errstate(all="ignore")  # coefficients that exploded are told of by the value
 def _model_on_chunk(solver, state, X):
     """The answer of a state after its epoch."""
     F, memory = solver.objective, state.memory
@@ -179,6 +180,7 @@ def _split(objective, model):
     return objective.outputs.split(coef, intercept)
 
 
+@np.errstate(all="ignore")
 def _forget(solver, state, keep, X):
     """Let what was learnt of earlier chunks count `keep`, or next to nothing where this chunk
     shows that the data have drifted.
