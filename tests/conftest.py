@@ -6,6 +6,7 @@ import collections
 import importlib.util
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -84,6 +85,14 @@ def shared_work(monkeypatch):
     for module in (threads, vector_gram, vector_newton_proof):
         monkeypatch.setattr(module, "MIN_PER_THREAD", 1)
     return woken
+
+
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard: a shell that starts tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -179,6 +179,7 @@ def press(rows):
     return rows
 
 
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_keeps_the_best_model_so_far(threads):
     X, y = data()
     model = GDClassifier(solver="lbfgs", tol=1e-10, stop=At(4, interrupt))

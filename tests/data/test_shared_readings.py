@@ -1,7 +1,6 @@
 """Runs that share readings find what each would find alone."""
 
 import _thread
-import signal
 import threading
 import time
 
@@ -137,14 +136,6 @@ def test_an_error_of_a_run_ends_the_others():
     with pytest.raises(ArithmeticError):
         readings.together(works, stop.set)
     assert found == [1]
-
-
-@pytest.fixture
-def heard():
-    """Ctrl-C is heard: a shell that starts tests in the background has them ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("heard")
