@@ -214,7 +214,7 @@ def test_a_y_of_other_columns_than_that_of_the_fit():
 
 def test_a_penalty_of_its_own_for_each_column():
     shares, units = np.array([4.0, 0.25]), np.array([0.5, 2.0, 1.0] * 3)
-    rows, given = X / np.sqrt(shares), {"alpha": 0.01, "tol": 1e-10}
+    rows, given = X / np.sqrt(shares), {"alpha": 0.01, "tol": 1e-12}
     expected = fitted(rows, **given).summary(rows, LABELS, WEIGHTS)
     found = fitted(penalty_weights=shares, **given).summary(X, LABELS, WEIGHTS)
     np.testing.assert_allclose(found.std_error, units * expected.std_error, rtol=1e-5)
