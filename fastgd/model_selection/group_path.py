@@ -7,18 +7,13 @@ with 10 targets took 1.17 processor seconds, now 0.88.
 
 from dataclasses import replace
 
-import numpy as np
-
 from fastgd.certificates.certifier import Certifier
-from fastgd.fitting.default_rules import rules_along_path
-from fastgd.fitting.loop import Loop
-from fastgd.fitting.observers import Ended
-from fastgd.fitting.task import Run
+from fastgd.model_selection.path_run import PathRuns
 from fastgd.objective.measured import measured_once
 from fastgd.solvers.l1.group_set import GroupSet, mean_products, takes_all
 
 
-class GroupPath:
+class GroupPath(PathRuns):
     """Runs of `GroupSet` for one target, or several with one model, for one alpha after the other.
 
     Parameters
@@ -39,9 +34,8 @@ class GroupPath:
             *run.plan.reasons,
             "steps begin at the model, and with the matrix, of the last alpha",
         )
-        self.plan = replace(run.plan, reasons=reasons)
-        self.task, self.objective = task, objective
-        self.point, self.k, self.stop = run.result.point, k, stop
+        super().__init__(replace(run.plan, reasons=reasons), task, objective, k, stop)
+        self.point = run.result.point
 
     @classmethod
     def after(cls, run, task, objective, k, stop):
@@ -57,23 +51,9 @@ class GroupPath:
 
     def run(self, alpha):
         """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.task.Run`."""
-        task, F = self.task, self.objective
+        F, tol = self.objective, self.task.settings.tol
         F.set_alpha(alpha)
-        score = None if task.score is None else lambda v: task.score(F, v, self.k)
-        tol, before = task.settings.tol, F.passes
-        solver = GroupSet(F, tol)
-        descent = Loop(
-            solver,
-            rules_along_path(task, F),
-            max_iter=task.max_iter,
-            tol=tol,
-            score=score,
-            watch=Ended(self.stop),
-            passes_before=before,
-            certifier=Certifier(F, tol),
-        )
-        state = solver.start(self.point)
-        result = descent.run(state)
-        result.state, self.point = None, result.point
-        coef, intercept = F.model(result.point)
-        return Run(self.plan, result, state.updates, np.array(coef), intercept)
+        before, solver = F.passes, GroupSet(F, tol)
+        run = self.descend(solver, solver.start(self.point), Certifier(F, tol), before)
+        self.point = run.result.point
+        return run

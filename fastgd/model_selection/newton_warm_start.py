@@ -13,11 +13,8 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import caution
-from fastgd.fitting.default_rules import rules_along_path
-from fastgd.fitting.loop import Loop
-from fastgd.fitting.observers import Ended
-from fastgd.fitting.task import Run
 from fastgd.linalg.bordered import BorderedFactor
+from fastgd.model_selection.path_run import PathRuns
 from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
@@ -29,7 +26,7 @@ from fastgd.solvers.newton.least_squares import (
 )
 
 
-class NewtonPath:
+class NewtonPath(PathRuns):
     """Runs of Newton's method for one target, for one alpha after the other.
 
     Parameters
@@ -52,9 +49,9 @@ class NewtonPath:
             *plan.reasons,
             "steps begin at the model, and with the curvature, of the last alpha",
         )
-        self.plan = replace(plan, batch_size="full", reasons=reasons)
-        self.task, self.objective = task, objective
-        self.state, self.k, self.stop = state, k, stop
+        plan = replace(plan, batch_size="full", reasons=reasons)
+        super().__init__(plan, task, objective, k, stop)
+        self.state = state
         tol = task.settings.tol or 0.0
         self.solver = _solver(state.memory, objective, tol)
         self.certifier = PathCertifier(objective, tol or None)
@@ -82,24 +79,8 @@ class NewtonPath:
 
     def run(self, alpha):
         """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.task.Run`."""
-        task, F, state = self.task, self.objective, self.state
         self._follow(alpha)
-        score = None if task.score is None else lambda v: task.score(F, v, self.k)
-        before = F.passes
-        descent = Loop(
-            self.solver,
-            rules_along_path(task, F),
-            max_iter=task.max_iter,
-            tol=task.settings.tol,
-            score=score,
-            watch=Ended(self.stop),
-            passes_before=before,
-            certifier=self.certifier,
-        )
-        result = descent.run(state)
-        result.state = None
-        coef, intercept = F.model(result.point)
-        return Run(self.plan, result, state.updates, np.array(coef), intercept)
+        return self.descend(self.solver, self.state, self.certifier, self.objective.passes)
 
     def _follow(self, alpha):
         """Make what is remembered that of the objective with this alpha: no pass."""

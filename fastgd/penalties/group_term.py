@@ -156,14 +156,6 @@ class GroupTerm(Term):
             return np.inf
         return float(self.prices @ self.lengths(coef)) + float(self.own_l1 @ np.abs(coef))
 
-    def allowed(self, coef):
-        """`coef`, or with 0 in groups that are held there."""
-        if self.fixed is None or not coef[self.fixed].any():
-            return coef
-        moved = coef.copy()
-        moved[self.fixed] = 0.0
-        return moved
-
     def gradient(self, coef):
         """Zeros, for no part of it is smooth."""
         return np.zeros(coef.size)

@@ -134,14 +134,6 @@ class RowTerm(Term):
         np.divide(kept, lengths, out=kept, where=lengths > 0.0)
         self._table(coef)[:] *= kept[:, None]
 
-    def allowed(self, coef):
-        """`coef`, or with 0 in rows that are held there."""
-        if self.fixed is None or not coef[self.fixed].any():
-            return coef
-        moved = coef.copy()
-        moved[self.fixed] = 0.0
-        return moved
-
     def subgradient(self, coef, gradient):
         """The gradient plus strength_j w_j / |w_j|; of a row at 0 what is beyond its strength."""
         lengths, found = self.lengths(coef), gradient.copy()

@@ -138,9 +138,13 @@ class Term:
 
     def allowed(self, coef):
         """`coef` itself, or where the value is infinite, the nearest coefficients at which it is
-        not.
+        not: 0 in those that are `fixed`, unless a penalty has other bounds.
         """
-        return coef
+        if self.fixed is None or not coef[self.fixed].any():
+            return coef
+        moved = coef.copy()
+        moved[self.fixed] = 0.0
+        return moved
 
     def subgradient(self, coef, gradient):
         """The subgradient of least norm of the objective, an array; `gradient` itself where all of
