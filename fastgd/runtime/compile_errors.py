@@ -7,7 +7,12 @@ import linecache
 import os
 import re
 
+from numba.core.compiler import run_frontend
+
 from fastgd.runtime.fingerprint import callable_methods
+
+# How Numba says where; the second way is that of code that it does not even begin to compile.
+PLACE = re.compile(r'File "(.+?)", line (\d+)|Raised from (.+?) \((\d+)\)')
 
 INSTEAD = "use functions of NumPy and math of single numbers, `if`, `for`, and fields of the class"
 
@@ -56,9 +61,17 @@ CAUSES = (
         "a generator expression cannot be compiled; write a loop",
     ),
     (
-        r"Exception matching is limited",
+        r"Exception matching is limited|Exception object cannot be stored",
         "`except` of a kind of error cannot be compiled; test the numbers with `if`",
     ),
+    (r"opcode \(IMPORT_\w+\)", "an import cannot be compiled; write it above the class"),
+    (
+        r"opcode \((?:STORE|DELETE)_GLOBAL\)",
+        "a method cannot change what is global; use a variable, or a field of {self}",
+    ),
+    (r"format spec in f-strings", "a format in an f-string cannot be compiled; leave it out"),
+    (r"Illegal IR, del", "`del` cannot be compiled; leave it out"),
+    (r"Unsupported context manager", "`with` cannot be compiled; leave it out"),
     (
         r"Cannot unify (?:Literal\[)?(\w+).*? and (?:Literal\[)?(\w+)",
         "a variable or result is {0} here and {1} there; let it be one kind of number",
@@ -76,8 +89,8 @@ def in_one_line(error, classes):
     classes : iterable of type
         Component classes that are not ours.
     """
-    text = str(error)
-    place = _place(text, classes)
+    functions = list(_functions(classes))
+    place = _place(str(error), functions) or _place_by_trying(functions)
     if place is None:
         return None
     cls, name, file, line, before = place
@@ -89,42 +102,64 @@ def in_one_line(error, classes):
     )
 
 
-def _place(text, classes):
+def _functions(classes):
+    """(class, method, function): the method itself, and compiled functions that it names."""
+    for cls in classes:
+        for name, method in callable_methods(cls).items():
+            if not method.__module__.startswith("fastgd."):
+                yield cls, name, method
+                known = inspect.getclosurevars(method)
+                for one in (*known.globals.values(), *known.nonlocals.values()):
+                    if hasattr(one, "py_func"):
+                        yield cls, name, one.py_func
+
+
+def _place(text, functions):
     """(class, method, file, line, what Numba says before it names them) of the innermost line."""
-    methods = [
-        (cls, name, method, len(inspect.getsourcelines(method)[0]) if _has_source(method) else 1)
-        for cls in classes
-        for name, method in callable_methods(cls).items()
-        if not method.__module__.startswith("fastgd.")
-    ]
     first = None
-    for found in re.finditer(r'File "(.+?)", line (\d+)', text):
-        file, line = os.path.abspath(found[1]), int(found[2])
+    for found in PLACE.finditer(text):
+        file, line = os.path.abspath(found[1] or found[3]), int(found[2] or found[4])
         first = first or (file, line, text[: found.start()])
-        for cls, name, method, length in methods:
-            start = method.__code__.co_firstlineno
-            if (
-                os.path.abspath(method.__code__.co_filename) == file
-                and start <= line < start + length
-            ):
+        for cls, name, function in functions:
+            start = function.__code__.co_firstlineno
+            if os.path.abspath(
+                function.__code__.co_filename
+            ) == file and start <= line < start + _length(function):
                 return cls, name, *first
     return None
 
 
-def _has_source(method):
+def _place_by_trying(functions):
+    """The same of the first function that Numba cannot even read, of which some errors name no
+    line: its own is told.
+    """
+    for cls, name, function in functions:
+        try:
+            run_frontend(function)
+        except Exception as error:
+            return (
+                cls,
+                name,
+                function.__code__.co_filename,
+                function.__code__.co_firstlineno,
+                str(error),
+            )
+    return None
+
+
+def _length(function):
     try:
-        inspect.getsourcelines(method)
+        return len(inspect.getsourcelines(function)[0])
     except (OSError, TypeError):
-        return False
-    return True
+        return 1
 
 
 def _cause(before, cls):
     """The innermost message, translated where it is one of the usual ones."""
-    last = before.rpartition("Failed in nopython mode pipeline")[2]
+    _, failed, last = before.rpartition("Failed in nopython mode pipeline")
     for pattern, words in CAUSES:
         found = re.search(pattern, last, re.DOTALL)
         if found:
             return words.format(*found.groups(), self=cls.__name__)
-    said = " ".join(last.partition("\n")[2].split())
+    said = " ".join((last.partition("\n")[2] if failed else last).split()).rstrip(".")
     return f"Numba says: {said[:200]}; {INSTEAD}" if said else INSTEAD

@@ -38,6 +38,59 @@ def catches(self, z, y):
         return 0.0
 
 
+def keeps_the_error(self, z, y):
+    try:
+        return 0.5 * (z - y) ** 2
+    except Exception as error:
+        return str(error)
+
+
+def raises_from(self, z, y):
+    if z != z:
+        raise ValueError("no number") from None
+    return 0.5 * (z - y) ** 2
+
+
+@numba.njit
+def imported(r):
+    import math
+
+    return math.pow(r, 2)
+
+
+def calls_what_imports(self, z, y):
+    return imported(z - y)
+
+
+def formats(self, z, y):
+    if z != z:
+        raise ValueError(f"{z:.3f}")
+    return 0.5 * (z - y) ** 2
+
+
+def imports(self, z, y):
+    import math
+
+    return math.pow(z - y, 2)
+
+
+def changes_a_global(self, z, y):
+    global FACTORS
+    FACTORS = z
+    return z - y
+
+
+def deletes(self, z, y):
+    r = z - y
+    del z
+    return r
+
+
+def has_a_context(self, z, y):
+    with np.errstate(all="ignore"):
+        return 0.5 * (z - y) ** 2
+
+
 def changes_kind(self, z, y):
     kind = "text" if z > 1e9 else z
     return 0.5 * (z - y) ** 2 * (kind == z)
@@ -76,6 +129,21 @@ def calls_a_method(self, z, y):
         ),
         (lambda self, z, y: Loss.curvature(self, z, y), r"Loss is a class; methods of self can be"),
         (catches, r"`except ValueError:`\): `except` of a kind of error cannot be compiled"),
+        (keeps_the_error, r"`except` of a kind of error cannot be compiled"),
+        # Numba names no line here, and the line of another function there.
+        (
+            raises_from,
+            r"`def raises_from\(self, z, y\):`\): Numba says: Multiple argument raise is",
+        ),
+        (calls_what_imports, r"`import math`\): an import cannot be compiled"),
+        (
+            formats,
+            r"`raise ValueError.*`\): a format in an f-string cannot be compiled; leave it out",
+        ),
+        (imports, r"`import math`\): an import cannot be compiled; write it above the class"),
+        (changes_a_global, r"a method cannot change what is global; use a variable"),
+        (deletes, r"`del z`\): `del` cannot be compiled; leave it out"),
+        (has_a_context, r"`with np\.errstate.*`\): `with` cannot be compiled; leave it out"),
         (changes_kind, r"a variable or result is (str|float64) here and (str|float64) there"),
     ],
 )
