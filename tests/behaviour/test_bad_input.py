@@ -232,6 +232,7 @@ def assert_refused(model, before, message, method, *args, error=ValueError, **kw
         np.testing.assert_array_equal(vars(model)["_states"][0].point, before["_states"][0].point)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("what", BAD_X)
 @pytest.mark.filterwarnings("ignore:X has feature names")
 def test_a_broken_X_is_refused_by_every_method(what):
@@ -429,6 +430,7 @@ def test_columns_that_differ_from_those_fitted():
             assert_refused(state, before, "2 features, but .* is expecting 4", method, *args)
 
 
+@pytest.mark.plain
 def test_labels_of_partial_fit():
     model = GDClassifier()
     assert_refused(
@@ -488,6 +490,7 @@ def test_fit_predict_and_chunks_say_the_same_of_nan(storage, value):
     assert len(texts) == 1
 
 
+@pytest.mark.plain
 def test_an_index_array_that_changes_after_fit():
     matrix = sp.csr_array(X)
     model = GDRegressor(max_iter=3, tol=None).fit(matrix, T)
@@ -513,6 +516,7 @@ def test_squares_that_overflow_are_refused(kind, storage):
             call(X, y)
 
 
+@pytest.mark.plain
 def test_huge_targets_are_refused_and_large_floats_are_not():
     with pytest.raises(ValueError, match="y holds values of up to"):
         GDRegressor().fit(HUGE[:, :2], HUGE[:, 2])
@@ -548,6 +552,7 @@ def test_a_column_whose_squares_underflow_is_refused(kind):
     assert model.predict(1e-160 * np.eye(3)).shape == (3,)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("loss", ["squared_error", "quantile"])
 def test_targets_whose_squares_underflow_are_refused(loss):
     rng = np.random.default_rng(0)
@@ -566,6 +571,7 @@ def test_targets_whose_squares_underflow_are_refused(loss):
     assert GDRegressor(loss).fit(X, np.zeros(30)).suboptimality_ < 1e-15
 
 
+@pytest.mark.plain
 def test_tiny_targets_of_a_link_are_fitted():
     """A mean of 1e-148 is a prediction of -340: nothing is squared."""
     X = np.random.default_rng(0).normal(size=(30, 3))
@@ -576,6 +582,7 @@ def test_tiny_targets_of_a_link_are_fitted():
     assert Objective("gamma", X, 1e-148 * y).n_samples == 30
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
 @pytest.mark.parametrize("size", [1e-40, 1e-65, 1e-140])
 def test_a_proof_of_small_targets_is_in_their_unit(loss, size):

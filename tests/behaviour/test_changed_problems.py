@@ -75,7 +75,7 @@ def value(model, params, X, y, weights):
     return still.fit(X, y, sample_weight=weights, **start).objective_
 
 
-@pytest.mark.thinned(plain=1, compiled=7)
+@pytest.mark.thinned(plain=2, compiled=12)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", FITS)
 def test_claims_are_of_the_later_problem(name, change):

@@ -74,6 +74,7 @@ def test_what_is_chosen_repeats(model, shape, word):
     np.testing.assert_array_equal(fitted(clone(model).set_params(random_state=0), X, y), first)
 
 
+@pytest.mark.plain
 def test_classes_and_chunks_repeat():
     X, y = table(300, 4)
     y = y + (X[:, 0] > 1.0)
@@ -136,6 +137,7 @@ def test_what_was_named_is_drawn_by_numpy_s_convention(given):
     np.testing.assert_array_equal(seeded[0], seeded[1])
 
 
+@pytest.mark.plain
 def test_a_search_by_name_draws_once_for_all_paths_and_folds():
     X, y = table(120, 4)
     search = GDClassifierCV(

@@ -321,6 +321,7 @@ def test_validation_rows_with_other_names():
         GDClassifier().fit(FRAME, Y, X_val=FRAME[NAMES[::-1]], y_val=Y)
 
 
+@pytest.mark.plain
 def test_validation_frames():
     model = GDClassifier(solver="gd", batch_size=1, random_state=0, n_iter_no_change=2, tol=1e-3)
     arrays = clone(model).fit(X[:60], Y[:60], X_val=X[60:], y_val=Y[60:])

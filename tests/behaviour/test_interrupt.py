@@ -232,6 +232,7 @@ def test_a_later_plan_that_is_cut_short_leaves_the_model_of_the_earlier_one(monk
     assert model.score(raw, y) > 0.7  # of the null model 0.6
 
 
+@pytest.mark.plain
 def test_partial_fit_is_as_before_the_call(monkeypatch):
     model = GDRegressor(loss=Huber(1.0)).partial_fit(X, X[:, 0])
     before, coef, history = dict(vars(model)), model.coef_.copy(), len(model.history_["passes"])

@@ -108,6 +108,7 @@ def test_partial_fit_of_all_rows(parameters, data):
     assert_same(whole, parts)
 
 
+@pytest.mark.plain
 def test_several_classes_and_regression(data):
     X, labels, target = data
     X = with_jit(X, sp.csr_array(X))

@@ -55,6 +55,7 @@ def test_deviances_are_those_of_the_package_and_of_their_rivals(loss):
         assert abs(problem.suboptimality(value)) < 1e-8
 
 
+@pytest.mark.plain
 def test_shares_are_those_of_the_package():
     problem = problems.make_problem("sklearn:breast_cancer", "binomial", 0.01, rows=99, scale=True)
     problem.y = 0.1 + 0.8 * problem.y

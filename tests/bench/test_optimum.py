@@ -40,6 +40,7 @@ def test_a_kept_optimum_is_that_of_the_same_data(tmp_path, storage):
     assert len(json.loads((tmp_path / "optima.json").read_text())) == 3
 
 
+@pytest.mark.jit
 def test_optimum_of_a_hinge_by_either_way(monkeypatch):
     """Rows that are the same share what is known of them: of w8a nothing was proved to 1e-9."""
     X, y = load_breast_cancer(return_X_y=True)

@@ -369,6 +369,7 @@ class Linear(Loss):
         return target + 0.0 * prediction
 
 
+@pytest.mark.plain
 def test_what_is_not_known_is_not_claimed():
     X, y, _, _ = sparse_problem(LogLoss())
     Y = np.arange(23.0)[:, None] % 3
@@ -620,6 +621,7 @@ def test_a_fall_is_seen_where_a_row_lies_on_a_corner(loss, sign):
     assert fall <= value * (1.0 + 1e-12)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_fall_is_seen_where_each_column_has_a_row_or_two(seed):
     """Along no single column F falls; one-row steps had ended there, and told that 0.1 % was left

@@ -253,6 +253,7 @@ class Counts(Loss):
         return np.exp(prediction) - target
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("solver", ["auto", "lbfgs", "nesterov"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # with the JIT off NumPy tells of it
 def test_rows_without_weight_do_not_count_even_where_their_loss_is_infinite(solver):
@@ -277,6 +278,7 @@ BOXES = {
 }
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("loss", [HalfSquare, SquareWithoutConstant, SquareOfLargeTargets])
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("most", [None, 2])

@@ -95,6 +95,7 @@ def test_the_rows_own_gaps_are_at_least_those_of_the_conjugate():
     assert value - found <= 2.0 * (value - exact) + 1e-10
 
 
+@pytest.mark.jit
 def test_rare_columns_under_a_weak_penalty_are_proved_by_it():
     rng = np.random.default_rng(0)
     n = 3000

@@ -64,6 +64,7 @@ def test_the_reach_is_the_longest_difference(storage, loss):
     assert longest_difference(F, Factor(held)) == pytest.approx(np.sqrt(longest), rel=1e-9)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", range(with_jit(20, 8)))
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_bounds_are_never_below_the_truth(seed, fit_intercept):

@@ -223,6 +223,7 @@ def test_a_silent_worker_is_told_of(processes, monkeypatch, caplog):
     assert f"worker {silent} has not answered for" in caplog.text
 
 
+@pytest.mark.jit
 def test_many_workers_are_asked_in_teams(monkeypatch, caplog):
     """Whichever hold the blocks; one that is lost is asked for by the client."""
     X, y = data("signs", 360)

@@ -75,6 +75,7 @@ def test_the_model_is_that_of_memory(client, name):
     np.testing.assert_allclose(found.coef_, usual.coef_, atol=1e-3)
 
 
+@pytest.mark.jit
 @pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="two processes would compile it")
 @pytest.mark.parametrize("kind", ["signs", "classes"])
 def test_a_search_is_that_of_memory(client, kind):
@@ -92,6 +93,7 @@ def test_a_search_is_that_of_memory(client, kind):
     np.testing.assert_array_equal(bare.scores_, found.scores_)
 
 
+@pytest.mark.plain
 def test_sparse_blocks_and_columns_far_from_0(client):
     X, y = data()
     X[:, 0] += 1000.0

@@ -315,6 +315,7 @@ def test_it_costs_few_calls_whatever_the_number_of_rows():
     assert counts[0] <= 200
 
 
+@pytest.mark.plain
 def test_chunks_are_tried_once(monkeypatch):
     calls = []
 

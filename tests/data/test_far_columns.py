@@ -109,7 +109,7 @@ def test_float32_columns_count_as_the_numbers_that_they_hold():
     assert rows.dtype == np.float64
 
 
-@pytest.mark.thinned(plain=1, compiled=4)
+@pytest.mark.thinned(plain=1, compiled=7)
 @pytest.mark.parametrize("kind", ["dense", "csr_array", "csr_matrix", "sparsified"])
 @pytest.mark.parametrize("n", [5, 1500])
 def test_predictions_from_float32_are_right_to_the_rounding_of_what_they_are(n, kind):
@@ -181,6 +181,7 @@ def test_rows_without_far_columns_are_handed_on():
     assert not isinstance(rows_of(table), ShiftedRows)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("loss", [*CLASSIFIERS, *REGRESSORS], ids=name)
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", None])
 def test_each_loss_and_penalty_on_raw_columns(loss, penalty):
@@ -194,7 +195,7 @@ def test_each_loss_and_penalty_on_raw_columns(loss, penalty):
     assert same_answer(*fits, X, Z) < 0.02
 
 
-@pytest.mark.thinned(plain=1, compiled=4)
+@pytest.mark.thinned(plain=1, compiled=7)
 @pytest.mark.parametrize("storage", [*STORAGES, "float32"])
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs", "sdca", "saga"])
 def test_each_solver_on_each_storage(solver, storage):
@@ -286,6 +287,7 @@ def test_it_starts_from_coefficients_of_the_columns_as_given():
     assert again.history_["objective"][0] == pytest.approx(best.objective_, rel=1e-6)
 
 
+@pytest.mark.plain
 def test_chunks_follow_a_fit():
     X, _, score, _ = data()
     model = GDRegressor(alpha=0.01).fit(X, score)

@@ -118,6 +118,7 @@ def test_one_block_is_all_rows_at_once(solver):
     np.testing.assert_allclose(whole.intercept_, blocks.intercept_, rtol=1e-13)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("sparse", [False, True])
 def test_several_classes(sparse):
     X, y = problem(sparse, classes=3)
@@ -496,6 +497,7 @@ class Cheap(Costly):
     value_cost = 0.0
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("loss", ["poisson", "log_loss"])
 def test_the_matrix_comes_with_the_step_where_a_reading_costs_more(loss):
     """One reading an iteration where there were two; the model is the same."""

@@ -216,6 +216,7 @@ print(model.n_iter_)
 """
 
 
+@pytest.mark.jit
 def test_everything_else_works_without_them():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", OLDER], capture_output=True, text=True, check=False

@@ -64,6 +64,7 @@ def test_models_predictions_and_scores_are_those_of_scikit_learn(loss, twin, y):
     )
 
 
+@pytest.mark.plain
 @each
 def test_the_score_is_what_the_null_model_of_the_same_offsets_leaves(loss):
     y = targets_of(loss, 2.0 * Z)

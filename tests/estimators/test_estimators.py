@@ -122,7 +122,7 @@ def expected_failures(estimator):
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 # Checks run few iterations, of raw columns: the warning that more would help is right.
-@pytest.mark.thinned(plain=1, compiled=4)
+@pytest.mark.thinned(plain=1, compiled=8)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 def test_scikit_learn_check(estimator, check):

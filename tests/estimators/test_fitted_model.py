@@ -180,6 +180,7 @@ def test_a_loss_with_probabilities_of_its_own_has_predict_proba(loss):
     np.testing.assert_allclose(three.predict_proba(X), expected, rtol=1e-14)
 
 
+@pytest.mark.plain
 def test_so_has_a_loss_of_several_predictions():
     model = GDClassifier(SoftmaxWithProbabilities(), alpha=1e-3).fit(X, Y3)
     expected = SoftmaxWithProbabilities().probability(model.decision_function(X))

@@ -55,6 +55,7 @@ def test_rates_fall_no_further_than_those_of_the_rows_that_count(rate):
     assert (model.t_, usual.t_) == (31.0, 31.0)
 
 
+@pytest.mark.plain
 def test_what_adagrad_adds_up_is_of_the_last_rows():
     options = {"solver": "adagrad", "learning_rate": "constant", "eta0": 0.5, "alpha": 0.0}
     options |= {"batch_size": 1, "fit_intercept": False}
@@ -125,6 +126,7 @@ def test_none_and_infinity_forget_nothing_and_one_of_them_scores(model, y, optio
     assert history[4] == before.score(X[160:200], y[160:200])
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(("model", "y", "options"), STREAMS)
 def test_a_stream_goes_on_from_a_pickle_bit_for_bit(model, y, options):
     given = {**model.get_params(), "forget": 50}
@@ -186,6 +188,7 @@ def test_scales_follow_columns_that_change_their_unit():
     assert usual._states[0].memory.tuning.scales[0] > 1500.0
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("batch_size", [1, 8])
 @pytest.mark.parametrize("width", [D, 1500])
 def test_plain_descent_in_columns_that_become_unlike(batch_size, width):

@@ -173,6 +173,7 @@ def test_partial_fit_says_what_it_cannot_do():
         assert_refused(model, y, message, fit=("partial_fit",))
 
 
+@pytest.mark.plain
 def test_components_and_strings_are_the_same():
     a = GDRegressor(
         solver="momentum",
@@ -199,6 +200,7 @@ def test_components_and_strings_are_the_same():
     )
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("batch", ["full", 1, 8])
 @pytest.mark.parametrize("solver", ["gd", "momentum", "adam"])
 def test_an_explicit_rate_that_explodes_raises(solver, batch):

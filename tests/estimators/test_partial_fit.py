@@ -163,6 +163,7 @@ def test_mini_batches(solver, rate):
         np.testing.assert_array_equal(once.coef_, GDClassifier(**parameters).fit(X, Y).coef_)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(("solver", "batch"), [("gd", 32), ("gd", 200), ("nesterov", 64)])
 def test_automatic_rates_on_mini_batches_stay_stable(solver, batch):
     """Rates had been tripled where the iterate beat the average on the rows just learnt: F 1e12."""
@@ -282,6 +283,7 @@ def test_a_score_that_is_no_number_is_kept_only_before_others(monkeypatch):
     np.testing.assert_array_equal(best, [np.nan, 0.25, 0.25, 0.5, 0.5])
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(
     "options", [{}, {"average": True}, {"learning_rate": "invscaling"}], ids=str
 )
@@ -370,6 +372,7 @@ def test_automatic_rates_do_not_rest_on_one_row(options):
     assert worst < 2.0 * targets.var()
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(
     ("first", "width", "options"),
     [
@@ -407,6 +410,7 @@ def test_chunks_after_a_fit_at_adaptive_rates_begin_at_eta0(batch_size, average)
     np.testing.assert_array_equal(model.history_["rate"], 0.1)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("solver", ["auto", "adagrad", "adam", "rmsprop"])
 @pytest.mark.parametrize("first", ["one row", "alike"])
 def test_steps_grow_with_the_scale_of_the_targets(solver, first):
@@ -447,6 +451,7 @@ def test_the_scale_of_targets_is_that_of_all_rows(size):
     np.testing.assert_allclose(weighted._states[0].memory.targets[1:], expected, rtol=1e-9)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("way", [pickle.dumps, None], ids=["pickled", "set again"])
 @pytest.mark.parametrize(
     "options",
@@ -482,6 +487,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("batch_size", [1, "full"])
 @pytest.mark.parametrize("solver", ["gd", "momentum"])
 def test_updates_count_on_where_settings_change(solver, batch_size):

@@ -40,6 +40,7 @@ def test_raw_columns_are_learnt_as_scaled_ones(loss):
     assert errors[0] < 1.1 * errors[1] < 0.7 * y.var()
 
 
+@pytest.mark.plain
 def test_classes_too():
     X, y = load_wine(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
@@ -95,7 +96,7 @@ def test_a_clock_in_chunks_of_few_rows(seed):
     assert np.mean((predicted - y)[late] ** 2) < 0.2 * y[late].var()
 
 
-@pytest.mark.thinned(plain=1, compiled=5)
+@pytest.mark.thinned(plain=1, compiled=9)
 @pytest.mark.parametrize("solver", ["auto", "gd", "momentum"])
 @pytest.mark.parametrize("fitted", [True, False])
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])

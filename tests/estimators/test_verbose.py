@@ -51,6 +51,7 @@ def test_lines_are_checks(solver, every, capsys):
     assert str(model.plan_) in text
 
 
+@pytest.mark.jit
 def test_a_line_of_its_own_for_the_best_point_of_the_run(capsys):
     """A run that ends above its best point returns that point, as one more check."""
     X, y = load_iris(return_X_y=True)

@@ -66,6 +66,7 @@ def stream_of(name, chunks=CHUNKS, **options):
     return stream(model, chunks, 3 if name.startswith("three") else 2)
 
 
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_only_some_columns_moved_in_place_are_all_columns_moved_in_copies(name, monkeypatch):
     of_few = stream_of(name)
@@ -271,6 +272,7 @@ def test_a_model_is_not_moved_by_later_chunks():
         np.testing.assert_array_equal(held, before)
 
 
+@pytest.mark.plain
 def test_a_stream_that_stepped_too_far_goes_on_from_where_it_was():
     X, y = chunk(40)
     model = GDRegressor(solver="gd", random_state=0)

@@ -195,6 +195,7 @@ def test_every_plan_has_its_iteration_once(monkeypatch):
     assert model.suboptimality_ <= 1e-4
 
 
+@pytest.mark.plain
 @pytest.mark.filterwarnings("ignore:Stopped because")
 def test_non_smooth_losses_end_with_one_row_steps(monkeypatch):
     stuck(monkeypatch, Sdca, CentralPath)
@@ -279,6 +280,7 @@ def test_a_known_forecast_is_a_rival_however_much_it_tells():
     assert not rules_of_rivals(Settings(), [*tried, other, Plan("lbfgs", "full", "auto")], F)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("seed", [0, 1])
 def test_newton_steps_for_k_predictions_are_left_where_no_row_has_curvature(seed):
     """Three rows of raw columns, Huber's lines nearly all the way: 730 and 1,000 iterations, the

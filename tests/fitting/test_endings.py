@@ -64,6 +64,7 @@ def test_where_all_targets_are_one_number_that_is_the_answer(n, loss):
             assert not model.coef_.any()
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("eta0", [0.1, 100.0])
 @pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_hinge", "modified_huber"])
 @pytest.mark.parametrize("batch_size", ["full", 1])
@@ -121,6 +122,7 @@ def test_rates_that_are_too_small_are_told(eta0, options):
     assert "Raise eta0 or max_iter" in messages[0]
 
 
+@pytest.mark.plain
 def test_nor_are_sane_rates_of_losses_below_0():
     """F of -6.012, below -3.764 of the null model, was told to be still above it."""
 
@@ -233,6 +235,7 @@ def test_nor_do_large_columns_make_the_perceptron_diverge(penalty):
     assert np.isfinite([model.coef_, chunks.coef_]).all()
 
 
+@pytest.mark.plain
 def test_an_estimate_that_ends_a_run_is_what_is_told():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 5))
@@ -457,6 +460,7 @@ def test_who_has_to_be_told():
     assert how_it_ended(estimated, 1e-4, 10).endswith(". Lower it.")
 
 
+@pytest.mark.plain
 def test_where_noise_ends_a_run_falls_and_curvature_agree(monkeypatch):
     monkeypatch.setattr(successor, "FEW_ROWS", 0)
     X, y = make_classification(500, 20, random_state=0)
@@ -469,6 +473,7 @@ def test_where_noise_ends_a_run_falls_and_curvature_agree(monkeypatch):
     assert model.objective_ - best.objective_ <= 1e-4 * best.objective_
 
 
+@pytest.mark.plain
 def test_an_estimate_of_a_higher_point_does_not_converge():
     """The central path is lost in rounding; one-row steps take over and are soon at rest, above
     where they began.

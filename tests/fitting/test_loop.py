@@ -198,6 +198,7 @@ def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkey
     assert F.passes <= 11 + 101 + 4.5  # the norms of the columns, before there are moments
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=lambda loss: loss.name)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_runs_are_certified_with_a_matrix_with_products_and_with_the_gap(

@@ -42,6 +42,7 @@ def classes(n, d, density=1.0, seed=0):
     return X, np.where(z + 0.5 * z.std() * rng.standard_normal(n) > 0.0, 1.0, -1.0)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(
     ("shape", "loss", "given", "solver", "batch", "kind"),
     [
@@ -136,6 +137,7 @@ def test_newton_takes_longer_where_a_weak_penalty_holds_a_separable_model(alpha)
     assert 0.5 * told <= n_iterations <= 2.0 * told
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("solver", [*batch_sizes(), "auto"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_every_solver_ends_at_the_same_optimum(solver, fit_intercept):
@@ -300,6 +302,7 @@ def test_dual_ascent_goes_with_rows_that_have_little_in_common():
     assert make_plan(Settings(), apart)[0].solver == "sdca"
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("given", [200, 1000, np.int64(201), 0.999])
 @pytest.mark.parametrize(
     "more", [{}, {"solver": "gd"}, {"loss": "hinge"}, {"solver": "adam"}, {"solver": "lbfgs"}]
@@ -336,6 +339,7 @@ def test_rows_without_a_weight_are_no_rows_of_a_batch():
     assert "batch_size=50 is all 50 rows" in str(model.plan_)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("rule", ["auto", "gd", "momentum", "adam"])
 def test_a_short_chunk_is_one_mini_batch_and_the_next_is_cut_as_asked(rule):
     X, y = classes(200, 5)

@@ -61,6 +61,7 @@ CONSTANT = np.column_stack([NOISE, np.ones(40)])
 LEVELS = np.eye(4)[RANDOM.integers(0, 4, 40)]
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("columns", [CONSTANT, LEVELS], ids=["constant", "levels"])
 @pytest.mark.parametrize(("loss", "end"), [("poisson", 0.0), ("tweedie", 0.0), ("binomial", 1.0)])
 def test_columns_that_take_all_rows_to_one_end(columns, loss, end):

@@ -127,6 +127,7 @@ DENSITIES = {
 }
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("loss", [*MEANS, "negative_binomial"])
 def test_losses_with_a_log_link(loss):
     """Fisher's information is sum of s_i mean_i^2 / variance(mean_i) x_i x_i'."""
@@ -207,6 +208,7 @@ def test_weights_that_are_precisions_are_var_weights_of_statsmodels(loss):
             assert ours.bic == pytest.approx(theirs.bic_llf, rel=1e-8)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("loss", ["squared_error", "gamma", "inverse_gaussian"])
 def test_the_likelihood_of_rows_of_different_precision(loss):
     model = GDRegressor(loss, alpha=0.0, **EXACT).fit(X, Y, WEIGHTS)

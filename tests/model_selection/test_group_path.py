@@ -20,6 +20,7 @@ PENALTIES = {
 }
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_a_path_is_its_fits(penalty, storage):

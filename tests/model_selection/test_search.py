@@ -124,7 +124,7 @@ def test_a_scorer_that_calls_score():
 
 
 @parametrize_with_checks(SMALL)
-@pytest.mark.thinned(plain=2, compiled=1)
+@pytest.mark.thinned(plain=6, compiled=1)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 def test_scikit_learn_check(estimator, check):
@@ -610,6 +610,7 @@ def test_pipelines_pickles_clones_and_frames():
     assert not hasattr(search, "partial_fit")
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(
     ("given", "message"),
     [

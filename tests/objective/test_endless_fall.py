@@ -79,6 +79,7 @@ def test_a_loss_that_falls_with_the_intercept_is_refused(loss, given):
         GDRegressor(loss, **given).fit(X, y)
 
 
+@pytest.mark.plain
 def test_so_is_one_of_several_predictions():
     X, y = problem()
     F = Objective(OneOf(), X, y[:, None])
@@ -86,6 +87,7 @@ def test_so_is_one_of_several_predictions():
     assert endless(F)
 
 
+@pytest.mark.plain
 def test_counts_of_nothing_are_refused_as_those_of_our_own_loss():
     X, _ = problem()
     for loss in (CountLikelihood(), "poisson"):
@@ -94,6 +96,7 @@ def test_counts_of_nothing_are_refused_as_those_of_our_own_loss():
     assert GDRegressor(CountLikelihood()).fit(X, (X[:, 0] > 0.0).astype(float)).converged_
 
 
+@pytest.mark.plain
 def test_targets_far_away_are_no_endless_fall():
     """The null model is where the targets are, or where their logarithm is."""
     X, y = problem()
@@ -115,6 +118,7 @@ def test_targets_far_away_are_no_endless_fall():
         assert not endless(F)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs"])
 def test_a_linear_loss_without_a_penalty_is_never_told_to_be_converged(solver):
     """At -3e154 squares overflowed, derivatives were no more than rounding of such predictions, and
@@ -136,6 +140,7 @@ def test_with_a_penalty_it_has_a_minimum_which_is_proved():
     assert model.suboptimality_ <= 1e-8
 
 
+@pytest.mark.plain
 def test_classes_of_a_loss_of_signs_are_both_there():
     class Sided(Loss):
         classification = True
@@ -153,6 +158,7 @@ def test_classes_of_a_loss_of_signs_are_both_there():
         GDClassifier(Sided(), class_weight={False: 0.0, True: 1.0}).fit(X, y > 0.0)
 
 
+@pytest.mark.plain
 def test_targets_of_rows_without_weight_hide_no_fall():
     X, y, weights = np.ones((4, 1)), np.array([3.0, 4.0, 5.0, 1e30]), [1.0, 1.0, 1.0, 0.0]
     F = Objective(Exponential(), X, y, sample_weight=weights, alpha=0.1)

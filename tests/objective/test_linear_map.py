@@ -106,6 +106,7 @@ def test_columns_count_what_they_store(stored):
     assert F.passes == pytest.approx(rows.stored() / F.rows.stored())
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(("n", "d"), [(20_000, 50), (300, 4000)])
 def test_the_number_of_threads_changes_no_bit(n, d):
     X, F = problem(sp.csr_array, n, d)

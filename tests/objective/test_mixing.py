@@ -110,6 +110,7 @@ def test_other_rows_are_noticed_in_any_order(change, said):
             list(F.rows.parts(epoch))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_sorted_rows_of_a_source_are_met_as_in_memory(tmp_path, n_classes):
     rng = np.random.default_rng(0)

@@ -118,6 +118,7 @@ def test_rows_of_a_source_that_all_weigh_nothing_are_left_out(weights, monkeypat
     assert null_model(blocks) == pytest.approx(null_model(whole), rel=1e-12)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("far", [50.0, 100.0, 600.0])
 @pytest.mark.parametrize("loss", [Poisson(), Gamma()], ids=lambda loss: loss.name)
 def test_far_offsets_do_not_end_the_search(loss, far):

@@ -143,6 +143,7 @@ def test_derivatives_are_differences_for_a_users_components(loss):
     np.testing.assert_allclose(F.hessian_product(v, p), product, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.plain
 @INTERCEPT
 @STORAGE
 @pytest.mark.parametrize("loss", [ToySoftmax(), ToyMultiSquared()], ids=lambda loss: loss.name)

@@ -136,6 +136,7 @@ def test_exclusive_columns_are_found_and_eliminated_once(monkeypatch):
     assert model.suboptimality_ <= 1e-8
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("shape", [(40, 300), (100, 3000)])
 def test_more_columns_than_rows(shape):
     X, Y = table(*shape)

@@ -75,6 +75,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("how", SOLVERS + STEPS, ids=str)
 @pytest.mark.filterwarnings("ignore:.*:fastgd.ConvergenceWarning")
 def test_bounds_hold_exactly_on_every_way(how):

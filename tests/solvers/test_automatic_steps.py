@@ -88,6 +88,7 @@ def usual(loss, penalty):
     return with_jit(True, penalty == "l2" and loss.convex)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(
     ("loss", "penalty"),
     [
@@ -358,6 +359,7 @@ def test_momentum_does_not_run_away_where_the_curvature_jumps(penalty):
     assert max(model.history_["objective"]) <= 2.0
 
 
+@pytest.mark.plain
 def test_momentum_may_raise_an_objective_below_zero():
     """Twice F was a ceiling below F: no step of momentum that raised F was taken, and another pass
     made for a shorter one.
@@ -373,6 +375,7 @@ def test_momentum_may_raise_an_objective_below_zero():
     assert passes[1] <= passes[0]
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("rule", [Gd(), Adam()], ids=lambda rule: rule.name)
 def test_a_first_rate_beyond_which_F_is_no_number_is_refused(rule):
     """Sixty times four as long a step was taken for no worse."""

@@ -191,7 +191,7 @@ def described(state):
     return tree, [(one.shape, one.tobytes()) for one in encoder.arrays]
 
 
-@pytest.mark.thinned(plain=3, compiled=2)
+@pytest.mark.thinned(plain=5, compiled=2)
 @each
 def test_resuming_is_running_at_once(solver, loss, penalty, shape):
     """Through a pickle and a copy; and from a file, whose run has the same passes as well."""
@@ -218,7 +218,7 @@ def test_resuming_is_running_at_once(solver, loss, penalty, shape):
     assert other.objective.passes == passes
 
 
-@pytest.mark.thinned(plain=3, compiled=8)
+@pytest.mark.thinned(plain=5, compiled=8)
 @each
 def test_storages_agree(solver, loss, penalty, shape):
     points = {
@@ -232,7 +232,7 @@ def test_storages_agree(solver, loss, penalty, shape):
         np.testing.assert_allclose(point, points["dense"], rtol=1e-6, atol=1e-7 * scale)
 
 
-@pytest.mark.thinned(plain=3, compiled=4)
+@pytest.mark.thinned(plain=5, compiled=4)
 @each
 def test_threads_agree(solver, loss, penalty, shape, shared_work, monkeypatch):
     monkeypatch.setattr(vector_map, "VALUES", 1)  # blocks of 64 dense rows
@@ -245,7 +245,7 @@ def test_threads_agree(solver, loss, penalty, shape, shared_work, monkeypatch):
     assert described(both) == described(alone)
 
 
-@pytest.mark.thinned(plain=3, compiled=2)
+@pytest.mark.thinned(plain=6, compiled=2)
 @each
 def test_progress_and_answers_tell_the_truth(solver, loss, penalty, shape):
     F = problem(loss, penalty, shape)
@@ -268,7 +268,7 @@ def test_progress_and_answers_tell_the_truth(solver, loss, penalty, shape):
         np.testing.assert_allclose(found.gradient, gradient, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.thinned(plain=3, compiled=2)
+@pytest.mark.thinned(plain=5, compiled=2)
 @each
 def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty, shape):
     F = problem(loss, penalty, shape)
@@ -282,7 +282,7 @@ def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty, shape):
         assert np.isfinite(F.value(moved(made, 2, state).point))
 
 
-@pytest.mark.thinned(plain=3, compiled=2)
+@pytest.mark.thinned(plain=5, compiled=2)
 @each
 def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty, shape):
     if not loss.smooth and not make(solver, problem(loss, penalty, shape)).traits.proves_itself:

@@ -291,7 +291,7 @@ def test_a_line_search_whose_memory_starts_anew_counts_from_there():
     np.testing.assert_array_equal(state.point, fresh.point)
 
 
-@pytest.mark.thinned(plain=2, compiled=4)
+@pytest.mark.thinned(plain=2, compiled=7)
 @pytest.mark.parametrize(
     ("rule", "penalty", "scales"),
     [

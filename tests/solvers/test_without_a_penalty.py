@@ -153,6 +153,7 @@ def test_a_single_predictor_at_two_levels_is_its_medians():
     assert model.suboptimality_ <= 1e-4
 
 
+@pytest.mark.jit
 def test_rare_classes_are_proved():
     """The path began with as much pull from each row, and was lost: an objective of 1.004 times
     the optimum.

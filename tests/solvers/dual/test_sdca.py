@@ -273,6 +273,7 @@ def test_the_gaps_of_all_rows_are_what_the_bound_leaves(loss, penalty, fit_inter
     assert abs(solver._gap(state) - left) <= 1e-12 * size
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("loss", FEW, ids=str)
 def test_a_check_comes_when_the_bound_is_there(loss):
     """Some of the rows tell when: what the last iteration raised the bound by brought 15 and 60

@@ -100,6 +100,7 @@ def way(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.thinned(plain=3, compiled=2)
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "none"])
 @pytest.mark.parametrize("n_predictions", [1, 3])

@@ -66,6 +66,7 @@ def test_a_ridged_factor_solves_and_takes_what_is_singular():
     assert np.isfinite(Ridged(np.zeros((3, 3)), np.zeros(3)).solve(np.ones(3))).all()
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
 @pytest.mark.parametrize(
     ("kind", "shape"), [("alike", (80, 150)), ("wild", (300, 20)), ("shifted", (300, 20))]

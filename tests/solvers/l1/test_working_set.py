@@ -217,6 +217,7 @@ def test_the_model_falls_by_at_least_what_an_epoch_tells():
         assert 0.0 < fell <= (before - value(found)) * (1.0 + 1e-12) + 1e-15
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
 def test_rough_steps_lead_to_the_same_optimum(fit_intercept, monkeypatch):
     """Under a weak penalty runs begin with a few epochs on many columns; they end where runs
@@ -255,6 +256,7 @@ def weak_problem(n=300, d=500, alpha=2e-4, seed=3, **given):
     return Objective("log_loss", X, y, penalty="l1", alpha=alpha, **given)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
 def test_models_prove_what_the_gap_does_not_yet(fit_intercept, monkeypatch):
     """Runs end sooner by the dual points of models, and what these prove is true."""

@@ -222,6 +222,7 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
     assert passes["growing"] <= 0.7 * passes["full"]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize(
     ("loss", "first", "sizes"),
     [

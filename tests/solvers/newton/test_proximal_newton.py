@@ -81,6 +81,7 @@ def test_at_kinks_the_interior_point_method_goes_on(solver):
     assert model.history_["passes"][-1] < 80
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_it_finds_what_proximal_gradient_descent_finds(loss, fit_intercept):

@@ -142,6 +142,7 @@ def test_blocks_are_the_curvature_of_each_prediction():
         np.testing.assert_allclose(block @ factor.solve(p), p, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("share", [0.0, 1e-12])
 def test_blocks_of_rows_of_next_to_no_weight_are_of_all_rows(share):
     """Where the rows that were looked at had none, matrices were 0 / 0, and the run ended."""
@@ -186,6 +187,7 @@ def test_which_plan_there_is():
         assert "L1" in solver.refusal(problem(penalty="l1"))
 
 
+@pytest.mark.jit
 def test_steps_with_a_matrix_for_each_class_take_few_passes():
     """38 by conjugate gradients on the Newton system."""
     X, y = load_digits(return_X_y=True)

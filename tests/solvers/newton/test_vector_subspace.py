@@ -70,6 +70,7 @@ def reference(loss, fit_intercept):
     return iterations(LBFGS(problem(loss, np.asarray, fit_intercept=fit_intercept)), 300).value
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("storage", [sp.csr_array, np.asarray], ids=lambda s: s.__name__)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ def test_one_long_row_among_many_changes_no_rate(size, convert):
     assert memory.mean_squared_norm == pytest.approx(1.0, rel=1e-6)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("place", [0, 1, 20, 399])
 def test_chunks_of_one_row_end_as_one_chunk_does(place):
     """Wherever the longest row is."""
@@ -196,6 +197,7 @@ def test_chunks_of_one_row_end_as_one_chunk_does(place):
     assert scores[0] > scores[1] - 0.05
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("size", [1, 50, 200])
 def test_rows_100_times_as_long_shorten_the_rates(size):
     lengths = np.where(np.arange(N) < 200, 1.0, 100.0)[:, None]

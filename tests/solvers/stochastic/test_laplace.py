@@ -111,6 +111,7 @@ def test_a_row_far_out_is_not_remembered(far):
     assert np.isfinite(model._states[0].memory.matrix).all()
 
 
+@pytest.mark.plain
 def test_dense_and_sparse_rows_pickles_and_weights():
     X, y = amounts(n=300)
     weights = np.random.default_rng(0).integers(0, 3, 300).astype(float)

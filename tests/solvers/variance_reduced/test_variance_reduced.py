@@ -501,6 +501,7 @@ def test_long_rows_are_visited_more_often():
     assert suboptimality(F, iterations(one, 100)) <= 1e-9
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("solver", ["saga", "svrg"])
 @pytest.mark.parametrize(
     ("batch_size", "penalty"), [("auto", "l2"), ("auto", "l1"), ("growing", None)]
