@@ -439,7 +439,7 @@ def _as_rates(learning_rate, rule, eta0, power_t):
         return _FixedRates(eta0, power_t if learning_rate == "invscaling" else 0.0)
     if learning_rate == "line_search":
         return _SearchedRates(eta0, 1)
-    return _BarzilaiBorwein() if rule.name == "gd" else _SearchedRates(None, 1)
+    return _BarzilaiBorwein() if rule.plain else _SearchedRates(None, 1)
 
 
 def _as_listener(callback):

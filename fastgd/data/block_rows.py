@@ -144,7 +144,7 @@ class BlockRows:
         What is taken from columns that are far from 0.
     """
 
-    in_memory = False
+    in_memory = strided = False
     location = "blocks"
     # That may share a pass.
     most_workers = 1

@@ -35,6 +35,9 @@ class Rows(Component, family=True):
     """
 
     sparse: ClassVar[bool] = False
+    # Whether the values of a row are apart in memory, so that single rows are better read of a copy
+    # in C order.
+    strided: ClassVar[bool] = False
     in_memory: ClassVar[bool] = True
     location: ClassVar[str] = "memory"
 
@@ -246,6 +249,7 @@ class StridedRows(Rows):
     `memory` is what the array spans, in which row i, column j is at i * row_step + j * column_step.
     """
 
+    strided: ClassVar[bool] = True
     memory: np.ndarray
     height: int
     width: int

@@ -99,7 +99,7 @@ def _automatic_full_batch(rule, objective):
         return DistanceOverGradients(objective, rule)
     if rule.plain:
         return BarzilaiBorwein(objective)
-    if rule.name == "nesterov":
+    if rule.name == Accelerated.rule_name:
         return Accelerated(objective)
     return RateBackoff(objective, rule)
 

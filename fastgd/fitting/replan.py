@@ -8,7 +8,6 @@ import numpy as np
 
 from fastgd import solvers
 from fastgd.certificates.bound import Bound, relative_gap_at
-from fastgd.data.rows import StridedRows
 from fastgd.fitting import zero_tol
 from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan, takeovers
 from fastgd.fitting.ending import ENDS, NO_MORE, OR_AUTO, below_rounding, smallest_tol
@@ -199,12 +198,10 @@ def _with_rows_in_order(task, objective, plan):
     """The plan; where it is one of single rows, an array in Fortran order or with steps is
     copied, once for all.
     """
-    if plan.batch_size in ("full", "growing") or not isinstance(
-        objective.rows.storage, StridedRows
-    ):
+    if plan.batch_size in ("full", "growing") or not objective.rows.storage.strided:
         return plan
     with _copying:
-        if isinstance(task.rows.storage, StridedRows):
+        if task.rows.storage.strided:
             task.rows = task.rows.in_c_order()
     objective.use_rows(task.rows)
     return replace(

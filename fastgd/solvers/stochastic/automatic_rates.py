@@ -251,7 +251,7 @@ class AutomaticRates(Stochastic):
         if not self.streaming:
             self.longest = tuning.longest
         self.intercept_rate = tuning.unit**self.power if alike else 1.0
-        if self.rule.plain and self.batch == 1:
+        if self._caps_steps:
             intercept, infimum = self.intercept_rate * F.fit_intercept, F.loss.infimum
             self.capped, self.short = Capped(intercept, 1.0, infimum), Capped(intercept, 0.0)
             self.step_length = self.capped
@@ -266,12 +266,17 @@ class AutomaticRates(Stochastic):
         if self.streaming and not self.rule.normalises:
             rate = min(rate, self._stable_rate(memory.tuning))
         self.schedule = Schedule(rate)
-        if isinstance(self.step_length, Capped):
+        if self._caps_steps:
             self.step_length = self._step_length(self.schedule.c)
         self.rule = self.own_rule.after(max(self.rows.size / self.batch, 1.0) * max(epoch, 1))
         super().advance(state)
         if self.restarts_average and state.iteration >= 2 and is_power(state.iteration):
             self._adjust(state)
+
+    @property
+    def _caps_steps(self):
+        """Whether steps end where the row's own loss would be its infimum."""
+        return self.own_rule.plain and self.batch == 1
 
     def _step_length(self, rate):
         """Steps that end where the row's own loss is its infimum: none at this rate does so by
