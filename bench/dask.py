@@ -38,7 +38,7 @@ def run(rounds=5, rows=ROWS, processes=True):
     try:
         import distributed  # noqa: F401
     except ImportError:
-        print("dask and distributed are not installed: pip install 'fastgd[dask]'")
+        print('dask and distributed are not installed: pip install "dask[array]" distributed')
         return {"fits": {}}
     fits = {str(n): _on_cluster(n, rounds, rows, processes) for n in WORKERS}
     progress("")

@@ -18,7 +18,8 @@ def require_dask():
     for name in ("dask", "distributed"):
         if importlib.util.find_spec(name) is None:
             raise ImportError(
-                f"fastgd.dask needs {name}, which is not installed: pip install 'fastgd[dask]'"
+                f"fastgd.dask needs {name}, which is not installed: pip install "
+                '"dask[array]" distributed'
             )
 
 

@@ -77,7 +77,7 @@ def test_numbers_come_back_as_they_were(values, n_bytes):
 
 def test_without_dask_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(partitions.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install 'fastgd\[dask\]'"):
+    with pytest.raises(ImportError, match=r'pip install "dask\[array\]" distributed'):
         partitions.require_dask()
 
 

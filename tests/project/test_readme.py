@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import numba
@@ -96,6 +97,29 @@ def test_it_names_every_loss_and_penalty_and_counts_the_solvers():
         assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", listed), word
     solvers = {*batch_sizes(), *(rule.name for rule in members(Rule))}
     assert f"{NUMBERS[len(solvers)]} solvers can be [named]" in text
+
+
+def test_nothing_is_advised_that_only_an_index_could_give():
+    """The package is on none so far; extras are installed from the checkout."""
+    folders = ("fastgd", "bench", "examples", ".github")
+    pages = [path for one in folders for path in (ROOT / one).rglob("*") if path.is_file()]
+    pages = [README, *(path for path in pages if path.suffix in (".py", ".md", ".yml"))]
+    assert len(pages) > 300
+    asked = re.compile(r"pip install\s+(?!-e)\S?fastgd\b")
+    assert [path for path in pages if asked.search(path.read_text("utf-8"))] == []
+
+
+def test_one_version_is_told():
+    import fastgd
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    changes = (ROOT / ".github/CHANGES.md").read_text(encoding="utf-8")
+    told = {
+        "pyproject.toml": settings["project"]["version"],
+        "CHANGES.md": re.search(r"^## (\S+)", changes, re.MULTILINE)[1],
+        "README.md": re.search(r"This is version (\S+)\. ", README.read_text("utf-8"))[1],
+    }
+    assert told == dict.fromkeys(told, fastgd.__version__)
 
 
 def test_it_is_short():

@@ -57,7 +57,7 @@ def require_pyarrow() -> None:
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise ImportError('reading tables takes pyarrow: pip install "fastgd[parquet]"') from error
+        raise ImportError("reading tables takes pyarrow: pip install pyarrow") from error
 
 
 def open_table(path: Path, format: str) -> "TableFile":

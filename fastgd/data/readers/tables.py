@@ -76,7 +76,7 @@ def from_parquet(
     Raises
     ------
     ImportError
-        Without pyarrow: `pip install "fastgd[parquet]"`.
+        Without pyarrow: `pip install pyarrow`.
     ValueError
         For names that no column has, and when it is read: for files that are damaged, that lack a
         column or have it with other types, for missing values, NaN and infinity. A Parquet file of

@@ -658,7 +658,7 @@ def test_without_pyarrow(tmp_path, monkeypatch):
         return imported(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ImportError, match=re.escape('pip install "fastgd[parquet]"')):
+    with pytest.raises(ImportError, match="pip install pyarrow"):
         from_parquet(path)
 
 
