@@ -55,6 +55,15 @@ def test_each_picture_is_that_of_a_script_and_small():
     assert max(pictures.values()) < 100_000
 
 
+@pytest.mark.parametrize("path", DRAWING, ids=lambda path: path.stem)
+def test_a_picture_of_the_page_has_200_dots_an_inch(path):
+    """One had been drawn with 100, before all others, and nobody drew it anew."""
+    (size,) = re.findall(r"figsize=\(([\d.]+), ([\d.]+)\)", path.read_text(encoding="utf-8"))
+    header = (EXAMPLES / "pictures" / f"{path.stem}.png").read_bytes()[16:24]
+    shown = int.from_bytes(header[:4]), int.from_bytes(header[4:])
+    assert shown == tuple(round(200 * float(inches)) for inches in size)
+
+
 @pytest.mark.jit
 def test_the_tour_says_the_same_of_both_libraries_and_how_sure_it_is(capsys):
     runpy.run_path(str(EXAMPLES / "quickstart.py"))["main"]()
