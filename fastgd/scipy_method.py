@@ -19,6 +19,7 @@ from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from fastgd.data.check_parameters import as_floats, check_parameters, is_count, is_real
 from fastgd.linalg.line_search import armijo, halvings
+from fastgd.linalg.precision import EPS
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.rules.base import Rule, find_rule
 from fastgd.runtime.array_types import Vector
@@ -26,7 +27,7 @@ from fastgd.runtime.component import shown
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is
 # about eps^(1/3).
-_NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
+_NUDGE = EPS ** (1.0 / 3.0)
 _HALVINGS = 60  # 2^-60: the first trial was 1e18 too long
 _WINDOW = 10  # Raydan (1997)
 _PATIENCE = 100  # iterations with neither a lower objective nor a smaller gradient
@@ -398,7 +399,7 @@ class _SearchedRates:
         self.recent.append(here.value)
         # Near the minimum a fall is smaller than the rounding of the objective, which must not stop
         # the search.
-        ceiling = max(self.recent) + 4.0 * np.finfo(float).eps * abs(here.value)
+        ceiling = max(self.recent) + 4.0 * EPS * abs(here.value)
         for share in halvings(_HALVINGS, first=rate):
             step = share * direction
             x = here.x - step

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.losses.base import VectorLoss
 from fastgd.losses.in_python import in_python
 from fastgd.runtime.in_words import in_words
@@ -101,16 +102,9 @@ def _largest_eigenvalue(loss, at, target):
         if not np.isfinite(matrix).all():
             return 0.0
         return np.abs(np.linalg.eigvalsh(0.5 * (matrix + matrix.T))).max()
-    found = 0.0
-    for direction in (np.cos(np.arange(size) + 0.5), np.eye(1, size)[0] - np.eye(1, size, 1)[0]):
-        along = direction
-        for _ in range(PRODUCTS):
-            length = float(np.linalg.norm(along))
-            if not 0.0 < length < np.inf:
-                break
-            ahead = product(along / length)
-            found, along = max(found, abs(float(along @ ahead)) / length), ahead
-    return found
+    directions = np.cos(np.arange(size) + 0.5), np.eye(1, size)[0] - np.eye(1, size, 1)[0]
+    found = [largest_eigenvalue(product, one, PRODUCTS) for one in directions]
+    return max(filter(np.isfinite, found), default=0.0)
 
 
 def try_separable(loss, targets, n_predictions):

@@ -13,6 +13,9 @@ import numpy as np
 # Nocedal and Wright (2006), section 3.1.
 SUFFICIENT = 1e-4
 CURVED = 0.9
+# The same of what a quadratic model with the kinks of a penalty promises: Lee, Sun and Saunders
+# (2014, equation 2.20) take any share below a half.
+OF_MODEL = 0.1
 TRIALS = 60
 
 

@@ -63,8 +63,9 @@ class NewtonPath(PathRuns):
         definite matrix, and for losses that are not convex.
         """
         F = objective
-        smooth = F.elastic and F.loss_smooth and F.l1 == 0.0
-        if F.vector or run.plan.solver != "newton" or not smooth or run.result.state is None:
+        if run.plan.solver != Newton.name or run.result.state is None:
+            return None
+        if not F.elastic or Newton.refusal(F) is not None:
             return None
         # The matrix of such a loss bounds nothing, so that these runs went on to `max_iter`: 1000
         # iterations where a fit takes 16, whose stopping rules look at its falls.

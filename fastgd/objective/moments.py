@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from fastgd.linalg.lanczos import ritz_values
 from fastgd.linalg.power_iteration import largest_eigenvalue
+from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.measured import measured_once
 
@@ -143,7 +144,7 @@ def _standard_spectrum(objective):
         least = (1.0 - all_rows) ** 2
     # On the diagonal of that matrix there are ones.
     values = np.maximum(values * ((1.0 + all_rows) / (1.0 + few)) ** 2, 1.0)
-    values[-1] = min(max(least, np.finfo(float).eps * values[0]), 1.0)
+    values[-1] = min(max(least, EPS * values[0]), 1.0)
     return values
 
 

@@ -91,8 +91,7 @@ def on_sample(objective, n_rows, alpha):
     some = F.derived(rows=rows, samples=samples, alpha=alpha)
     some.parent = F
     some.take_moments(F.moments())
-    some.meter = Meter(F.meter, n_rows / F.n_samples)
-    return some
+    return _charging(F, some, n_rows / F.n_samples)
 
 
 def on_rows(objective, chosen):
@@ -101,6 +100,15 @@ def on_rows(objective, chosen):
     rows = as_rows(F.rows.part(chosen), checked=True)
     some = F.derived(rows=rows, samples=_alone(F.samples, chosen))
     return _charging(F, some, len(chosen) / F.n_samples)
+
+
+def on_other_rows(objective, rows, samples, alpha):
+    """The objective on `rows` that stand for its own, with the samples of these and another
+    `alpha`: some of its rows, say, and means of the others.
+    """
+    F = objective
+    other = F.derived(rows=rows, samples=samples, alpha=alpha)
+    return _charging(F, other, rows.shape()[0] / F.n_samples)
 
 
 def reweighted(objective, weights, alpha):

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
@@ -107,5 +108,5 @@ def _by_spectrum(values, per_root):
 
 def share_of_digits(tol):
     """Iterations to `tol` over those to 1e-4, where the error falls by a factor in each of them."""
-    digits = -math.log10(tol) if tol else -math.log10(np.finfo(float).eps)
+    digits = -math.log10(tol) if tol else -math.log10(EPS)
     return AT_ONCE + (1.0 - AT_ONCE) * max(digits, 0.0) / DIGITS

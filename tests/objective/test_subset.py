@@ -7,7 +7,14 @@ import scipy.sparse as sp
 from fastgd import GDRegressor, GDRegressorCV
 from fastgd.objective.blocks import count_nonzeros
 from fastgd.objective.objective import Objective
-from fastgd.objective.subset import on_columns, on_groups, on_rows, represent, reweighted
+from fastgd.objective.subset import (
+    on_columns,
+    on_groups,
+    on_other_rows,
+    on_rows,
+    represent,
+    reweighted,
+)
 
 STORAGES = pytest.mark.parametrize("stored", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
 
@@ -32,7 +39,9 @@ def test_some_rows_are_an_objective_of_their_own(stored, weighted):
     X, y, more, F = problem(stored, weighted)
     chosen, v = np.r_[8:16, 40:48, 96:100], np.linspace(-1.0, 1.0, 7)
     expected = alone(X, y, more, chosen, alpha=0.1).value_and_gradient(v)
-    for some in (on_rows(F, chosen), on_groups(F, np.array([1, 5, 12]), 0.1)):
+    own = on_rows(F, chosen)
+    others = on_other_rows(F, own.rows, own.samples, 0.1)
+    for some in (own, others, on_groups(F, np.array([1, 5, 12]), 0.1)):
         before = F.passes
         value, gradient = some.value_and_gradient(v)
         assert value == pytest.approx(expected[0], rel=1e-13)

@@ -28,16 +28,11 @@ from fastgd.data.targets import WeightedSamples
 from fastgd.losses.piecewise import has_pieces, pieces
 from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.meter import Meter
-from fastgd.objective.subset import on_sample, scaled
+from fastgd.objective.subset import on_other_rows, on_sample, scaled
 from fastgd.solvers.base import Forecast, Progress, Solver, Traits
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import ColumnGeneration
-from fastgd.solvers.interior_point.path_cost import (
-    likely_iterations,
-    sweeps,
-    takes_columns_by_need,
-)
+from fastgd.solvers.interior_point.path_cost import likely_iterations, sweeps
 
 # Predictions of the model of m rows are off by about sqrt(s (1 - s) d / m) / f, with a share s of
 # the rows on one side of a kink and f rows there in a unit of the prediction: four times as much on
@@ -314,10 +309,7 @@ def _of_few(objective, tables, near, sums, weight):
         scaled(np.concatenate([near[1], sums[:, n]])),
         np.concatenate([near[2], means[:, n + 2]]),
     )
-    rows = as_rows(table, checked=True)
-    few = F.derived(rows=rows, samples=samples, alpha=F.alpha / weight)
-    few.meter = Meter(F.meter, rows.shape()[0] / F.n_samples)
-    return few
+    return on_other_rows(F, as_rows(table, checked=True), samples, F.alpha / weight)
 
 
 def _minimum(objective, point, target_gap):
@@ -325,7 +317,7 @@ def _minimum(objective, point, target_gap):
     no farther apart than `target_gap`.
     """
     F = objective
-    solver = ColumnGeneration(F) if takes_columns_by_need(F) else CentralPath(F)
+    solver = CentralPath(F) if CentralPath.refusal(F) is None else ColumnGeneration(F)
     state = solver.start(point)
     for _ in range(MAX_ITERATIONS):
         if state.done or solver.progress(state).gap_estimate <= target_gap:

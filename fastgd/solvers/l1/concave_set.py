@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.linalg.line_search import OF_MODEL, armijo
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
 from fastgd.runtime.array_shapes import shaped
@@ -35,8 +36,7 @@ GROWTH = 2
 # Coordinate descent ends at this share of the violation, or after so many epochs.
 TIGHT = 1e-3
 MAX_EPOCHS = 200
-# F has to fall by this share of what the model fell by; else H is raised to so many times itself.
-SUFFICIENT = 0.1
+# Where F falls by too little of what the model fell by, H is raised to so many times itself.
 RAISED = 4.0
 MAX_RAISES = 60
 TYPICAL_PASSES = 40.0
@@ -197,8 +197,8 @@ class ConcaveSet(Solver):
             shift = point[d] if F.fit_intercept else rows.intercept
             with np.errstate(all="ignore"):
                 found = rows.at_others(self._columns.linear_map, products, float(shift))
-            fell = rows.loss - found.loss + before - after
-            if fell >= SUFFICIENT * fall - ROUNDING * EPS * abs(total):
+            reached, slack = found.loss + after, ROUNDING * EPS * abs(total)
+            if armijo(total, reached, -fall, slack=slack, sufficient=OF_MODEL):
                 return point, found
             memory.raised *= RAISED
         return None

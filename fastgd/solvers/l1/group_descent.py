@@ -19,6 +19,7 @@ however many predictions there are.
 import numpy as np
 import scipy.linalg
 
+from fastgd.linalg.line_search import halvings
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.extrapolation import best_shares
@@ -165,8 +166,7 @@ class GroupDescent:
         before = self.coef[:, moving]
         slope, (bend, change) = float((step * gradient).sum()), self.model.change(step, moving)
         rest = self._rest(before, moving)
-        for power in range(HALVINGS):
-            share = 0.5**power
+        for share in halvings(HALVINGS):
             after = before + share * step
             gain = share * (slope + 0.5 * share * bend) + self._rest(after, moving) - rest
             if gain <= EPS * rest:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgd.linalg.line_search import armijo, halvings
+from fastgd.linalg.line_search import OF_MODEL, armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import columns_cost, pass_cost, solving_cost
 from fastgd.runtime.array_shapes import shaped
@@ -27,7 +27,6 @@ from fastgd.solvers.l1.column_sweep import ColumnSweep
 from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
 from fastgd.solvers.l1.settled_signs import solve_support
 
-SUFFICIENT = 0.1
 HALVINGS = 30
 # Units in the last place by which F may seem to rise.
 ROUNDING = 32.0
@@ -207,7 +206,7 @@ def newton_step(columns, coef, gradient, rows, model):
             found.intercept = rows.intercept + share * shift
             found.evaluate(linear_map)
         change = found.loss - rows.loss + weight - weight_before
-        if armijo(0.0, change, promised, share, slack, SUFFICIENT):
+        if armijo(0.0, change, promised, share, slack, OF_MODEL):
             break
     else:
         rows.evaluate(linear_map)

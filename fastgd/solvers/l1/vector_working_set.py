@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.linalg.line_search import armijo, halvings
+from fastgd.linalg.line_search import OF_MODEL, armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.matrix_sizes import MAX_OF_PREDICTIONS, WIDEST_PROOF
@@ -29,7 +29,7 @@ from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, Progress, Solver, Traits, no_derivatives, one_prediction
 from fastgd.solvers.l1.column_subset import ColumnSubset
-from fastgd.solvers.l1.proximal_newton import ROUNDING, SUFFICIENT
+from fastgd.solvers.l1.proximal_newton import ROUNDING
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel, has_root
 from fastgd.solvers.l1.vector_joint_model import VectorJointModel, joint_cost
 from fastgd.solvers.l1.vector_matrix_model import VectorMatrixModel, blocks_at
@@ -503,7 +503,7 @@ class MovedColumns:
                 found = VectorRowValues.at(vector_map, products, F.split(there)[1])
             change = found.loss - rows.loss + self.smooth_value(there) - before[0]
             change += F.rest_value(there) - before[1]
-            if armijo(0.0, change, promised, share, slack, SUFFICIENT):
+            if armijo(0.0, change, promised, share, slack, OF_MODEL):
                 break
         else:
             return None, 0.0

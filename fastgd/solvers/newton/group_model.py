@@ -9,6 +9,8 @@ others, on which the penalty has two derivatives.
 import numpy as np
 import scipy.linalg
 
+from fastgd.linalg.line_search import halvings
+
 # Proximal steps between two Newton steps, and the most of these.
 EPOCHS = 15
 ROUNDS = 60
@@ -95,8 +97,7 @@ class GroupModel:
         )
         change = self.matrix @ step
         rest = self.term.rest_value(self.point[:n])
-        for power in range(HALVINGS):
-            share = 0.5**power
+        for share in halvings(HALVINGS):
             point = self.point + share * step
             gain = share * float(step @ (self.gradient + 0.5 * share * change))
             if gain + self.term.rest_value(point[:n]) - rest <= 0.0:

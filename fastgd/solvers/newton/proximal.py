@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.linalg.cholesky import Factor
-from fastgd.linalg.line_search import armijo, halvings
+from fastgd.linalg.line_search import OF_MODEL, armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import gap_scale_at
@@ -32,7 +32,6 @@ from fastgd.solvers.base import (
 from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.newton import box_model, group_model
 
-SUFFICIENT = 0.1
 HALVINGS = 40
 # The model is minimised to this share of the decrement, or of what tol asks for.
 TIGHT = 1e-3
@@ -262,7 +261,7 @@ class ProximalNewton(Solver):
             with np.errstate(all="ignore"):
                 value, gradient = F.smooth_and_gradient(point, self._spare, memory.curvature_cap)
                 reached = value + F.rest_value(point)
-            if armijo(total, reached, promised, share, slack, SUFFICIENT):
+            if armijo(total, reached, promised, share, slack, OF_MODEL):
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return share, point, value, gradient
             memory.curvature_cap = F.curvature_cap
