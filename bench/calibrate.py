@@ -15,10 +15,22 @@ from scipy.linalg import cho_factor, eigh
 from threadpoolctl import threadpool_limits
 
 from fastgd import GDClassifier, Multinomial, Objective
+from fastgd.certificates.vector_newton_proof import VectorNewtonProof
 from fastgd.objective import cost_model
+from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.gram import ALL, add_gram
 from fastgd.objective.linear_map import LinearMap
+from fastgd.penalties.group_term import FeatureGroups
 from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.gradient.lbfgs import LBFGS, MEMORY
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.path_cost import PATH_SWEEPS
+from fastgd.solvers.l1 import kernels
+from fastgd.solvers.l1.column_subset import ColumnSubset
+from fastgd.solvers.l1.group_descent import GroupDescent
+from fastgd.solvers.l1.group_models import MatrixModel
+from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
+from fastgd.solvers.l1.vector_working_set import VectorWorkingSet
 from fastgd.solvers.newton.subspace import RowSubspace
 from fastgd.solvers.variance_reduced.saga import Saga
 
@@ -188,6 +200,144 @@ def _combinations(rounds, share):
     return [(min(times) - one) / F.n_samples]
 
 
+def _exclusive(rounds, share):
+    """ns a row of a curvature matrix with exclusive columns apart, beside its pairs: 600,000 rows
+    of seven categories, one of 1,000 levels.
+    """
+    n = max(int(600_000 * share), 20)
+    levels, random = (1000, *[10] * 6), _random()
+    starts = np.concatenate([[0], np.cumsum(levels)])
+    columns = np.stack(
+        [
+            random.integers(size, size=n) + start
+            for size, start in zip(levels, starts[:-1], strict=True)
+        ],
+        axis=1,
+    )
+    indptr = np.arange(0, columns.size + 1, len(levels), dtype=np.int32)
+    parts = np.ones(columns.size), columns.ravel().astype(np.int32), indptr
+    F = _logistic(sp.csr_array(parts, shape=(n, starts[-1])))
+    matrix, curvatures = BorderedCurvature(F), np.ones(n)
+    pairs = cost_model.LOOP_COST * (len(levels) + 1) ** 2
+    return [_best(rounds, lambda: matrix.at(curvatures)) / n - pairs]
+
+
+def _past_steps(rounds, share):
+    """ns a column of an iteration of L-BFGS beside its passes, all pairs there: 2,000 CSR rows, 20
+    nonzeros, 100,000 columns.
+    """
+    F = _logistic(_wide(int(2000 * share), 20, 100_000), alpha=1e-6)
+    one = _best(rounds, lambda: F.value_and_gradient(np.zeros(F.size)))
+    solver, times = LBFGS(F), []
+    for _ in range(rounds):
+        state = solver.start(np.zeros(F.size))
+        for iteration in range(MEMORY + 4):
+            begin, before = time.thread_time_ns(), F.passes
+            solver.advance(state)
+            if iteration >= MEMORY:
+                times.append(time.thread_time_ns() - begin - (F.passes - before) * one)
+    return [min(times) / F.n_features]
+
+
+def _central_path(rounds, share):
+    """ns a row of an iteration on the central path beside its matrix and passes: the hinge loss of
+    100,000 rows of 5 columns.
+    """
+    X = _dense(int(100_000 * share), 5)
+    y = np.where(X[:, 0] + _random().standard_normal(len(X)) > 0.0, 1.0, -1.0)
+    F = Objective("hinge", X, y, alpha=1e-4, n_jobs=1)
+    one = _best(rounds, lambda: F.value_and_gradient(np.zeros(F.size)))
+    known = PATH_SWEEPS * one + _best(rounds, lambda: F.gram(np.ones(F.n_samples)))
+    solver, times = CentralPath(F), []
+    state = solver.start(np.zeros(F.size))
+    for _ in range(rounds + 1):
+        begin = time.thread_time_ns()
+        solver.advance(state)
+        times.append(time.thread_time_ns() - begin)
+    return [(min(times) - known) / F.n_samples]
+
+
+def _column_values(rounds, share):
+    """ns of a stored value in an epoch of coordinate descent on the columns, all of which move:
+    20,000 CSR rows, 20 nonzeros, 2,000 columns.
+    """
+    F = _logistic(_sparse(int(20_000 * share), 20, 2000))
+    d, n = F.n_features, F.n_samples
+    data = ColumnSubset(F, F.rows).by_column(np.arange(d))
+    order, ones = _random().permutation(d), np.ones(n)
+    slopes = _random().standard_normal(n)
+
+    def epoch():
+        arrays = np.zeros(d), ones, slopes.copy(), np.zeros(d), np.zeros(d)
+        kernels.column_epoch(data, order, *arrays, 1e-9, 1e-4, n, d)
+
+    return [_best(rounds, epoch) / F.rows.stored()]
+
+
+def _model_paths(rounds, share):
+    """ns of the central path of a quadratic with an L1 part over the cube of its 700 unknowns."""
+    size = max(int(700 * share), 20)
+    images = _random().standard_normal((size, size))
+    matrix = images @ images.T / size + 1e-3 * np.eye(size)
+    gradient = _random().standard_normal(size)
+
+    def follow():
+        follow_central_path(matrix, gradient.copy(), np.zeros(size), 0.1, size)
+
+    return [_best(rounds, follow) / size**3]
+
+
+def _groups(rounds, share):
+    """Products a ns of a Newton step and of an epoch of block coordinate descent by a matrix: 1,800
+    features, 5 targets, half of the features 0 for all of them.
+    """
+    size, n_targets = 2 * max(int(900 * share), 10), 5
+    images = _random().standard_normal((size, size))
+    matrix = images @ images.T / size + np.eye(size)
+    gradient, coef = _random().standard_normal((2, n_targets, size))
+    coef[:, 1::2] = 0.0
+    ones, zeros = np.ones(size), np.zeros(size)
+    groups = FeatureGroups(np.arange(size), ones.astype(int), ones, zeros, zeros)
+    model = MatrixModel(matrix, gradient, coef, zeros)
+    descent = GroupDescent(model, coef, groups)
+    numbers = descent.ends, groups.strengths, descent.curvatures, groups.l1
+    n_moving = size // 2
+    epoch = _best(rounds, lambda: model.epoch(coef, *numbers, False))
+    step = _best(rounds, descent.settle)
+    return [
+        n_moving**2 * (n_moving + n_targets) / step,
+        n_moving * size * n_targets / epoch,
+    ]
+
+
+def _vector_proofs(rounds, share):
+    """ns of a proof for ten classes over rows and squared unknowns: 10,000 rows of 30 values."""
+    F = _multinomial(_dense(int(10_000 * share), 30))
+    F.know_null_model()
+    value, gradient = F.value_and_gradient(np.zeros(F.size))
+    proof = VectorNewtonProof(F)
+    taken = _best(rounds, lambda: proof.prove(np.zeros(F.size), value, gradient, 1.0))
+    return [taken / (F.n_samples * F.size**2)]
+
+
+def _vector_steps(rounds, share):
+    """ns of a step on a working set for three classes beside its passes: 15 rows of 30 columns."""
+    X = _dense(15, 30)
+    labels = np.arange(len(X)) % 3.0
+    F = Objective(Multinomial(3), X, labels, penalty="l1", alpha=1e-3, n_jobs=1)
+    one = _best(rounds, lambda: F.smooth_and_gradient(np.zeros(F.size)))
+    times = []
+    for _ in range(rounds + 1):
+        solver = VectorWorkingSet(F)
+        state = solver.start(np.zeros(F.size))
+        begin, before = time.thread_time_ns(), F.passes
+        for _ in range(3):
+            solver.advance(state)
+        taken = time.thread_time_ns() - begin - (F.passes - before) * one
+        times.append(taken / max(state.updates, 1))
+    return [min(times)]
+
+
 def _batches(rounds, share):
     """Time of a visit of SAGA in batches of 8 over that of one on its own: 50,000 CSR rows, 14
     nonzeros, 1,000 columns.
@@ -263,6 +413,14 @@ MEASURES = {
     _around_matrices: ("FAR_LOOP_COST", "MATRIX_ROW", "MATRIX_ENTRY"),
     _factorisation: ("MULTIPLICATIONS", "EIGENVECTORS"),
     _combinations: ("COMBINATIONS",),
+    _exclusive: ("OUT_OF_ORDER",),
+    _past_steps: ("QUASI_NEWTON",),
+    _central_path: ("PATH_ROW",),
+    _column_values: ("COLUMN_VALUE",),
+    _model_paths: ("MODEL_PATH",),
+    _groups: ("GROUP_STEP", "GROUP_EPOCH"),
+    _vector_proofs: ("VECTOR_PROOF",),
+    _vector_steps: ("VECTOR_STEP",),
     _batches: ("BATCH_COST",),
     _python: ("PYTHON",),
     _handing: ("RANGE_OF_A_THREAD",),

@@ -17,14 +17,13 @@ from fastgd.linalg.bordered import Bordered
 from fastgd.objective import cost_model as cost
 from fastgd.objective import gram, objective
 from fastgd.objective.exclusive import kernels as exclusive_kernels
-from fastgd.objective.exclusive.matrix import OUT_OF_ORDER, BorderedCurvature
+from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.meter import Meter
 from fastgd.solvers import REGISTRY
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
-from fastgd.solvers.interior_point.path_cost import PATH_ROW
 from fastgd.solvers.l1 import column_subset, column_sweep
 from fastgd.solvers.l1 import kernels as l1_kernels
 from fastgd.solvers.l1.vector_joint_model import VectorJointModel
@@ -140,7 +139,7 @@ def _of_iteration(before, count):
         before(self, state)
         read = count.read - read
         if isinstance(self, CentralPath) and not ended:
-            count.add(PATH_ROW * F.n_samples)
+            count.add(cost.PATH_ROW * F.n_samples)
         for kind, ns in VECTORS.items():
             if isinstance(self, kind):
                 count.add(ns * F.n_features * (read if kind is NewtonCG else 1.0))
@@ -228,7 +227,7 @@ def _count_elimination(put, count):
             lengths = _lengths(F.rows, gram.ALL)
             chosen = np.concatenate([np.arange(first, stop) for first, stop in F.ranges])
             pairs = float((lengths[chosen] ** 2).sum())
-            count.add(OUT_OF_ORDER * chosen.size + cost.LOOP_COST * pairs)
+            count.add(cost.OUT_OF_ORDER * chosen.size + cost.LOOP_COST * pairs)
             return before(self, known)
 
         return reading

@@ -27,14 +27,12 @@ from fastgd.data.tile_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.objective.blocks import coarser
-from fastgd.objective.cost_model import vector_pass_cost
+from fastgd.objective.cost_model import VECTOR_PROOF, vector_pass_cost
 from fastgd.objective.gram import merged, tiles
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.vector_gram import hold_shifts
 from fastgd.runtime.threads import MIN_PER_THREAD, map_ranges
 
-# Arithmetic of a matrix and of the longest row, in ns an unknown squared and row.
-PER_ROW = 0.05
 LARGEST = np.finfo(float).max
 # The curvature of coefficients that have one value only, in units of the largest: rows are no
 # longer for them.
@@ -88,7 +86,7 @@ class VectorNewtonProof(NewtonProof):
     def _passes_of_matrix(self):
         """The same: a matrix of all predictions and, at most, the longest row."""
         F = self.objective
-        return 3.0 + PER_ROW * F.n_samples * F.size**2 / vector_pass_cost(F)
+        return 3.0 + VECTOR_PROOF * F.n_samples * F.size**2 / vector_pass_cost(F)
 
     def prove(self, v, value, gradient, target_gap=0.0):
         """Bound from the Newton decrement at `v`, or none."""

@@ -21,7 +21,7 @@ from bench.operations import TooMuch, counted  # noqa: E402
 from fastgd import Loss, Objective  # noqa: E402
 from fastgd.objective import cost_model as cost  # noqa: E402
 from fastgd.objective.exclusive.columns import find_exclusive  # noqa: E402
-from fastgd.objective.exclusive.matrix import OUT_OF_ORDER, BorderedCurvature  # noqa: E402
+from fastgd.objective.exclusive.matrix import BorderedCurvature  # noqa: E402
 from fastgd.solvers import LBFGS, Sdca  # noqa: E402
 
 
@@ -61,7 +61,7 @@ def test_an_elimination_is_counted():
         assert 0.0 < searched < formed < count.passes
         # A level, the number and the intercept in each row but the first, whose number is 0.
         pairs = cost.LOOP_COST * (59 * 9.0 + 4.0)
-        assert (formed - searched) * count.one >= OUT_OF_ORDER * 60 + pairs
+        assert (formed - searched) * count.one >= cost.OUT_OF_ORDER * 60 + pairs
 
 
 def test_a_fit_counts_the_same_again_and_ends_where_it_may_do_no_more(problem):

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from fastgd.linalg.bordered import Bordered
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import mirror
-from fastgd.objective.cost_model import LOOP_COST, Cost, pass_cost
+from fastgd.objective.cost_model import LOOP_COST, OUT_OF_ORDER, pass_cost
 from fastgd.objective.exclusive import kernels
 from fastgd.objective.exclusive.columns import find_exclusive
 from fastgd.objective.gram import MAX_MATRICES
@@ -22,12 +22,6 @@ NORM_ROUNDINGS = 16.0
 # Exclusive columns that are asked how many others they meet, and their rows: 2 ms.
 MAX_SAMPLED = 64
 ROWS_SAMPLED = 30_000
-OUT_OF_ORDER = Cost(
-    85.0,
-    "ns a row",
-    "A curvature matrix with exclusive columns apart, beside its pairs: 106 in all where rows have "
-    "7 nonzeros, which lie anywhere in the order of these columns.",
-)
 
 
 class BorderedCurvature:

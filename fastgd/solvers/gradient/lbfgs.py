@@ -12,7 +12,12 @@ import numpy as np
 
 from fastgd.linalg.line_search import weak_wolfe
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import curvature_cost, eigenvector_cost, pass_cost
+from fastgd.objective.cost_model import (
+    QUASI_NEWTON,
+    curvature_cost,
+    eigenvector_cost,
+    pass_cost,
+)
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import LAST_RESORT, Forecast, no_derivatives
 from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
@@ -31,9 +36,6 @@ MEMORY = 10
 # loss, 6 to 13 for others.
 AROUND = 8.0
 AROUND_SQUARES = 3.0
-# ns a column that an iteration takes beside its passes, with ten pairs: texts of 20,000 and 100,000
-# columns.
-VECTORS = 35.0
 
 
 @dataclass
@@ -90,7 +92,7 @@ class LBFGS(Preconditioned):
         newton = not F.vector and F.elastic
         if not (newton and F.smooth and F.convex and F.n_features <= F.n_active):
             return Forecast(LAST_RESORT, reason, last=newton or not F.convex)
-        one = 1.0 + VECTORS * F.n_features / pass_cost(F)
+        one = 1.0 + QUASI_NEWTON * F.n_features / pass_cost(F)
         around = AROUND_SQUARES if F.loss.self_concordance == 0.0 else AROUND
         least = one * (around + fewest_iterations(tol))
         if cutoff <= least:  # what follows reads rows

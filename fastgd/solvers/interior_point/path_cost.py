@@ -6,12 +6,11 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.losses.piecewise import has_pieces
-from fastgd.objective.cost_model import pass_cost
+from fastgd.objective.cost_model import PATH_ROW, pass_cost
 from fastgd.objective.matrix_sizes import WIDEST_PATH
 
 # Iterations on the central path, at once and for each digit (the middle of 10 runs of non-smooth
-# losses to 1e-2, 1e-4, 1e-6: 7, 12, 15), sweeps of one beside its matrix in passes and ns of a row
-# that its two dual variables take.
+# losses to 1e-2, 1e-4, 1e-6: 7, 12, 15), and passes of one beside its matrix and `PATH_ROW`.
 PATH_ITERATIONS = 3.0
 PATH_ITERATIONS_PER_DIGIT = 2.0
 # Smooth losses with an L1 part take this path where a working set does not get on, and that is next
@@ -21,7 +20,6 @@ PATH_ITERATIONS_PER_DIGIT = 2.0
 SMOOTH_ITERATIONS = 18.0
 SMOOTH_ITERATIONS_PER_DIGIT = 1.0
 PATH_SWEEPS = 3.0
-PATH_ROW = 200.0
 # With an L1 part more columns than this are taken by need.
 COLUMNS_AT_ONCE = 400
 

@@ -21,6 +21,7 @@ import scipy.linalg
 
 from fastgd.linalg.line_search import halvings
 from fastgd.linalg.precision import EPS
+from fastgd.objective.cost_model import GROUP_EPOCH, GROUP_STEP
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.extrapolation import best_shares
 
@@ -31,10 +32,6 @@ ROUNDS = 200
 QUICK = 0.01
 # While groups become 0 or leave it a Newton step is none of the last ones; not for ever.
 PATIENCE = 4
-# Products a ns: of n features that are not 0 a Newton step takes n^3, an epoch n d K. They took 117
-# and 2.1 ms with 900 of 1,800 features and 5 targets.
-STEP_PRODUCTS = 6.0
-EPOCH_PRODUCTS = 4.0
 HALVINGS = 12
 
 
@@ -103,7 +100,7 @@ class GroupDescent:
     def _epoch_time(self):
         """Ns of an epoch over the features that are not 0, by a count."""
         n_moving = np.count_nonzero(self.coef.any(axis=0))
-        return n_moving * len(self.coef) * self.model.length / EPOCH_PRODUCTS
+        return n_moving * len(self.coef) * self.model.length / GROUP_EPOCH
 
     def _epochs(self, tolerance):
         """An epoch over all groups, and some over those that are not 0, until one changes no
@@ -147,7 +144,7 @@ class GroupDescent:
         """Whether two Newton steps take less time than the epochs that are left at this pace."""
         k, n_moving = len(self.coef), np.count_nonzero(self.coef.any(axis=0))
         left = np.log(off / tolerance) / np.log(before / off) if off < before else np.inf
-        step = n_moving**2 * (n_moving + k + self.model.forming) / STEP_PRODUCTS
+        step = n_moving**2 * (n_moving + k + self.model.forming) / GROUP_STEP
         return 2.0 * step < (EPOCHS + 1) * left * self._epoch_time()
 
     def off(self):

@@ -19,7 +19,12 @@ import numpy as np
 
 from fastgd.linalg.line_search import OF_MODEL, armijo, halvings
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import columns_cost, pass_cost, solving_cost
+from fastgd.objective.cost_model import (
+    COLUMN_VALUE,
+    columns_cost,
+    pass_cost,
+    solving_cost,
+)
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS
@@ -35,11 +40,10 @@ ROUNDING = 32.0
 # rounds the central path of the model is followed, which costs about as much as 15 of them.
 EPOCHS = 10
 ROUNDS = 8
-# What steps take beside passes: ns of a stored value of a column, which is read twice, and systems
-# of the size of a matrix, those of the central path among them where that is followed.  What a run
-# took is 0.7 to 1.1 times what is told for 12 of 16 problems, 2.4 and 2.9 times for matrices of 54
-# and 111 columns, 0.6 and 0.8 times for two.
-ENTRY = 3.0
+# What steps take beside passes and visits to columns: systems of the size of a matrix, those of the
+# central path among them where that is followed.  What a run took is 0.7 to 1.1 times what is told
+# for 12 of 16 problems, 2.4 and 2.9 times for matrices of 54 and 111 columns, 0.6 and 0.8 times for
+# two.
 SYSTEMS = 2.0
 SYSTEMS_OF_PATH = 20.0
 # By a matrix it ends at a small share of the violation.  Where there are more columns than this
@@ -233,7 +237,7 @@ def _minimum(columns, coef, gradient, rows, model):
         of_rows = rows.derivatives.copy(), curvatures
         sweep = ColumnSweep(columns, unknowns, model_gradient, *of_rows, model)
         sweep.run()
-        return unknowns, True, ENTRY * sweep.visited
+        return unknowns, True, COLUMN_VALUE * sweep.visited
     time = _time_of_matrix(columns, model)
     if model.kept_columns is None:
         matrix = columns.curvature(chosen, curvatures, model.order)

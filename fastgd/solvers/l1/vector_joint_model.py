@@ -18,7 +18,13 @@ import numpy as np
 
 from fastgd.data.tile_sizes import VALUES
 from fastgd.objective.blocks import coarser
-from fastgd.objective.cost_model import DENSE_COST, MATRIX_ENTRY, vector_pass_cost
+from fastgd.objective.cost_model import (
+    DENSE_COST,
+    MATRIX_ENTRY,
+    MODEL_PATH,
+    VECTOR_STEP,
+    vector_pass_cost,
+)
 from fastgd.objective.gram import merged, tiles
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.l1.proximal_newton import minimise_with_l1
@@ -26,16 +32,12 @@ from fastgd.solvers.l1.vector_column_model import second_derivatives
 
 # Matrices that threads add to: 72 MB where they are widest.
 MAX_MATRICES = 4
-# ns of the central path of the model by size^3: 45 ms with 700 unknowns, 350 with 1,300.
-FOLLOWED = 0.15
-# ns of a step with a matrix for each prediction beside its pass: 15 rows of 30 columns, 3 classes.
-STEP = 3e5
 
 
 def joint_cost(F, size):
     """What the matrix and its model take, in steps with a matrix for each prediction."""
-    time = size**2 * (DENSE_COST * F.n_samples + MATRIX_ENTRY + FOLLOWED * size)
-    return time / (vector_pass_cost(F) + STEP)
+    time = size**2 * (DENSE_COST * F.n_samples + MATRIX_ENTRY + MODEL_PATH * size)
+    return time / (vector_pass_cost(F) + VECTOR_STEP)
 
 
 class VectorJointModel:

@@ -22,7 +22,7 @@ from fastgd.fitting.task import Task
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.cost_model import columns_cost, pass_cost, solving_cost
+from fastgd.objective.cost_model import COLUMN_VALUE, columns_cost, pass_cost, solving_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
@@ -31,7 +31,7 @@ from fastgd.penalties.term import ElasticTerm
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.l1 import column_subset, kernels
 from fastgd.solvers.l1.column_subset import ColumnSubset
-from fastgd.solvers.l1.proximal_newton import ENTRY, RowValues, solve_support
+from fastgd.solvers.l1.proximal_newton import RowValues, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet, null_gradient
 from support.problems import iterations, proved, started
 from support.twins import members, samples, stored, targets_of, with_jit, with_ones
@@ -703,7 +703,7 @@ def test_visits_to_columns_are_counted(monkeypatch):
     state = solver.start(F.start())
     solver.advance(state)
     assert visited
-    assert solver.overhead_so_far == pytest.approx(ENTRY * sum(visited) / pass_cost(F))
+    assert solver.overhead_so_far == pytest.approx(COLUMN_VALUE * sum(visited) / pass_cost(F))
 
 
 def test_it_is_left_for_interior_points_by_what_both_take():
