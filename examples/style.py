@@ -2,7 +2,6 @@
 grey, few lines.
 """
 
-import io
 import sys
 from pathlib import Path
 
@@ -32,7 +31,6 @@ STRATEGIES = {
 plt.rcParams.update(
     {
         "figure.constrained_layout.use": True,
-        "savefig.dpi": 200,
         "font.size": 9,
         "axes.titlesize": 10,
         "axes.titlelocation": "left",
@@ -55,9 +53,13 @@ def save(figure, script):
     """
     folder = Path(script).parent / ("pictures" if "--publish" in sys.argv else "output")
     folder.mkdir(exist_ok=True)
-    drawn = io.BytesIO()
-    figure.savefig(drawn)
+    figure.set_dpi(200)
+    figure.canvas.draw()
+    # The dots as they were drawn: by way of another file they are in memory four times.
+    size = figure.canvas.get_width_height()
+    drawn = Image.frombuffer("RGBA", size, figure.canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+    colors = drawn.convert("RGB")
     plt.close(figure)
     path = folder / f"{Path(script).stem}.png"
-    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
+    colors.quantize(64).save(path, optimize=True)
     print(f"picture: {folder.parent.name}/{folder.name}/{path.name}")
