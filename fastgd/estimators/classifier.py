@@ -443,7 +443,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ----------
         X : array-like or sparse, (n_samples, n_features), or BlockSource
         offset : array-like, (n_samples,), optional
-            Added to the predictions before any link; a BlockSource has its own.
+            Added to the predictions before any link; a BlockSource has its own.  Without one 0 is
+            added, by a model that was fitted with offsets, too; so it is in the other predictions.
 
         Returns
         -------

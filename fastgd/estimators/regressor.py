@@ -300,7 +300,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         ----------
         X : array-like or sparse, (n_samples, n_features), or BlockSource
         offset : array-like, (n_samples,), optional
-            Added to the predictions before any link; a BlockSource has its own.
+            Added to the predictions before any link; a BlockSource has its own.  Without one 0 is
+            added, by a model that was fitted with offsets, too: where these were log(exposure),
+            that predicts what one unit of exposure has.
 
         Returns
         -------
@@ -337,6 +339,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         y : array-like, (n_samples,) or (n_samples, n_targets)
             Numbers, a column for each target.
         sample_weight, offset : array-like, (n_samples,), optional
+            Without offsets 0 is added to the predictions, as in `predict`: rows of unlike exposures
+            are scored with theirs.
 
         Returns
         -------

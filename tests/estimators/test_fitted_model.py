@@ -266,6 +266,16 @@ def test_metadata_routing():
     np.testing.assert_allclose(search.best_estimator_.coef_, alone.coef_, rtol=1e-10)
 
 
+def test_without_an_offset_a_unit_of_exposure_is_predicted():
+    exposure = RNG.uniform(0.5, 2.0, 150)
+    counts = RNG.poisson(exposure * np.exp(0.3 * X[:, 0])).astype(float)
+    model = GDRegressor("poisson").fit(X, counts, offset=np.log(exposure))
+    rates = model.predict(X)
+    np.testing.assert_array_equal(rates, model.predict(X, offset=np.zeros(150)))
+    np.testing.assert_allclose(rates * exposure, model.predict(X, offset=np.log(exposure)))
+    assert model.score(X, counts) == model.score(X, counts, offset=np.zeros(150))
+
+
 def test_offset():
     offset = RNG.standard_normal(150)
     model = GDRegressor(tol=1e-10).fit(X, T + offset, offset=offset)
