@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import curvature_cost, solving_cost
+from fastgd.objective.cost_model import Cost, curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.moments import row_coupling, standard_spectrum
@@ -24,9 +24,9 @@ from fastgd.objective.row_spectrum import row_spectrum
 # 30 to 3,900 columns, the root mean square of log(forecast / taken) is 0.71 and 0.57 on the half
 # that the numbers are from and 0.61 and 0.52 on the other; by the spread of raw columns it was 1.43
 # and 1.37.
-LBFGS_PER_ROOT = 5.5
-NEWTON_PER_ROOT = 4.5
-PER_GREATEST = 2.0
+LBFGS_PER_ROOT = Cost(5.5, "iterations", "To 1e-4, by the root of the condition number.")
+NEWTON_PER_ROOT = Cost(4.5, "iterations", "The same, Newton steps among past gradients.")
+PER_GREATEST = Cost(2.0, "iterations", "For each of the greatest curvatures that is left out.")
 # A plan counts on so many times as many, a standard deviation more: matrices of curvature cost two
 # or three times too much at worst, past gradients 5 to 100 times (near copies of counts). Where
 # rows are fewer, too: of 390 dense problems of up to 700 rows 117 change plan by it, and take 0.82
@@ -40,7 +40,7 @@ WEAK = 1e3
 # 79 problems of four kinds, 300 to 2,300 rows, squared and log loss, to 1e-2, 1e-4 and 1e-6, the
 # root mean square of log(forecast / taken) is 0.67; by the greatest curvature over that of the
 # penalty alone it was 1.1.
-PER_ROOT_OF_ROWS = 3.5
+PER_ROOT_OF_ROWS = Cost(3.5, "iterations", "To 1e-4, by the root of that of products of rows.")
 # Hardly any problem takes fewer, and nothing is known of those without an L2 part whose rows are
 # fewer.
 MIN_PASSES = 3.0

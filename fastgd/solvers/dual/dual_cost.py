@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import visit_cost
+from fastgd.objective.cost_model import Cost, visit_cost
 from fastgd.objective.distances import curvature_of_most
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import row_coupling, row_freedom
@@ -24,8 +24,8 @@ from fastgd.solvers.krylov_iterations import counted_on, share_of_digits
 # and 1.13 on the two halves instead of 1.17 and 1.19, and is above 2.5 for 4 % of the fits instead
 # of 6 %. Dual ascent is chosen up to r = 1000.
 HOPED_FOR = 0.42
-MIN_VISITS_OF_KINKS = 3.2
-VISITS_OF_KINKS = 17.9
+MIN_VISITS_OF_KINKS = Cost(3.2, "visits", "To each row, to 1e-4, of rows that share nothing.")
+VISITS_OF_KINKS = Cost(17.9, "visits", "More at a coupling of 1, to 1e-4.")
 POWER_OF_COUPLING = 0.575
 POWER_OF_TOL = 0.28
 MAX_COUPLED = 1000.0
@@ -41,7 +41,7 @@ FAR_MORE = 10.0
 # 432, 800 and 1,600 columns, hinge: normal 111 and 122, 53 and 48, 25 and 25; log-normal 190 and
 # 157, 92 and 73, 46 and 43; ones, not centred, 175 and 185, 94 and 71, 46 and 43; quantile, of 800
 # and 1,600: 75 and 75, 26 and 28; 157 and 120, 47 and 43; 159 and 132, 50 and 46.
-VISITS_PER_INVERSE = 6.5
+VISITS_PER_INVERSE = Cost(6.5, "visits", "To 1e-4, by the inverse of the least eigenvalue.")
 FEWER_OF_HINGES = 0.7
 MAX_ROWS_OF_HINGES = 1.1
 # Where the loss has a curvature c, about 3 + 4 sqrt(k) to 1e-4, k the condition number of the dual
@@ -53,11 +53,11 @@ MAX_ROWS_OF_HINGES = 1.1
 # cost of matrices is sure, and a plan counts on 1.8 times as many visits: where this and another
 # solver are close, the one that is chosen takes 1.70 and 1.02 times what the better one does, on
 # two halves of 29 fits; 2.17 and 1.49 without.
-MIN_VISITS = 3.0
-VISITS_PER_ROOT = 4.0
+MIN_VISITS = Cost(3.0, "visits", "To each row, to 1e-4, beside those below.")
+VISITS_PER_ROOT = Cost(4.0, "visits", "By the root of the condition number of the dual problem.")
 WITH_INTERCEPT = 1.5
-MIN_VISITS_OF_MANY = 6.0
-VISITS_PER_ROOT_OF_MANY = 6.0
+MIN_VISITS_OF_MANY = Cost(6.0, "visits", "The same of more rows than columns.")
+VISITS_PER_ROOT_OF_MANY = Cost(6.0, "visits", "By the root of curvature times coupling.")
 # With fewer columns the root mean square of log(forecast / taken), of losses whose curvature jumps,
 # is 2.8 on one half and 2.0 on the other by the bound of the curvature, 1.6 and 2.1 by that of most
 # rows (`curvature_of_most`): a Huber loss of targets far beyond its epsilon was forecast 2,838

@@ -14,6 +14,7 @@ from fastgd.linalg.line_search import weak_wolfe
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import (
     QUASI_NEWTON,
+    Cost,
     curvature_cost,
     eigenvector_cost,
     pass_cost,
@@ -32,10 +33,16 @@ from fastgd.solvers.quasi_newton import is_curved, two_loops
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 MEMORY = 10
-# Passes around the iterations, for the proof and what a line search halves: 2 to 3 for a squared
-# loss, 6 to 13 for others.
-AROUND = 8.0
-AROUND_SQUARES = 3.0
+AROUND = Cost(
+    8.0,
+    "passes",
+    "Beside the iterations, for the proof and what a line search halves: 6 to 13.",
+)
+AROUND_SQUARES = Cost(
+    3.0,
+    "passes",
+    "The same for a squared loss: 2 to 3.",
+)
 
 
 @dataclass

@@ -6,20 +6,38 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.losses.piecewise import has_pieces
-from fastgd.objective.cost_model import PATH_ROW, pass_cost
+from fastgd.objective.cost_model import PATH_ROW, Cost, pass_cost
 from fastgd.objective.matrix_sizes import WIDEST_PATH
 
-# Iterations on the central path, at once and for each digit (the middle of 10 runs of non-smooth
-# losses to 1e-2, 1e-4, 1e-6: 7, 12, 15), and passes of one beside its matrix and `PATH_ROW`.
-PATH_ITERATIONS = 3.0
-PATH_ITERATIONS_PER_DIGIT = 2.0
+PATH_ITERATIONS = Cost(
+    3.0,
+    "iterations",
+    "On the central path, beside those for each digit: the middle of 10 runs of non-smooth "
+    "losses to 1e-2, 1e-4, 1e-6 is 7, 12, 15.",
+)
+PATH_ITERATIONS_PER_DIGIT = Cost(
+    2.0,
+    "iterations a digit",
+    "The same runs.",
+)
 # Smooth losses with an L1 part take this path where a working set does not get on, and that is next
 # to interpolation: most digits are between the null model and an optimum that is small beside it.
-# Told 7, 11 and 15 as above and taken 20, 22 and 23, means of 13 to 16 runs (7 to 34); on even
-# seeds 22 and 25 to 1e-2 and 1e-6, on odd ones 19 and 22.
-SMOOTH_ITERATIONS = 18.0
-SMOOTH_ITERATIONS_PER_DIGIT = 1.0
-PATH_SWEEPS = 3.0
+SMOOTH_ITERATIONS = Cost(
+    18.0,
+    "iterations",
+    "On the central path of smooth losses, to 1e-2, 1e-4, 1e-6: 20, 22 and 23, means of 13 to 16 "
+    "runs (7 to 34); on even seeds 22 and 25 to 1e-2 and 1e-6, on odd ones 19 and 22.",
+)
+SMOOTH_ITERATIONS_PER_DIGIT = Cost(
+    1.0,
+    "iterations a digit",
+    "The same runs.",
+)
+PATH_SWEEPS = Cost(
+    3.0,
+    "passes an iteration",
+    "Beside its matrix and `PATH_ROW`: two products and the losses at a new point.",
+)
 # With an L1 part more columns than this are taken by need.
 COLUMNS_AT_ONCE = 400
 

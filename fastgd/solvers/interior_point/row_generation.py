@@ -26,6 +26,7 @@ from fastgd.certificates.rounding import offset_size, prediction_size, sum_round
 from fastgd.data.check_X import as_rows
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.piecewise import has_pieces, pieces
+from fastgd.objective.cost_model import Cost
 from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.subset import on_other_rows, on_sample, scaled
@@ -50,7 +51,12 @@ MAX_IDLE = 3
 # Of a part more rows than this many times its share are not taken, the nearest ones first.
 CROWDED = 2.0
 MIN_ROWS = 64
-PASSES = 3.0
+PASSES = Cost(
+    3.0,
+    "passes",
+    "Looks at all rows, one for each model of some of them: 2 to 6, in the middle 4, on 12 "
+    "problems of 60,000 and 150,000 rows to 1e-4.",
+)
 # How large the matrix may be where X is not in memory: 32 MB.
 WIDEST_MATRIX = 2000
 

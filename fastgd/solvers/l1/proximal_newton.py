@@ -21,6 +21,7 @@ from fastgd.linalg.line_search import OF_MODEL, armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import (
     COLUMN_VALUE,
+    Cost,
     columns_cost,
     pass_cost,
     solving_cost,
@@ -44,8 +45,8 @@ ROUNDS = 8
 # central path among them where that is followed.  What a run took is 0.7 to 1.1 times what is told
 # for 12 of 16 problems, 2.4 and 2.9 times for matrices of 54 and 111 columns, 0.6 and 0.8 times for
 # two.
-SYSTEMS = 2.0
-SYSTEMS_OF_PATH = 20.0
+SYSTEMS = Cost(2.0, "systems", "For a model whose signs are settled.")
+SYSTEMS_OF_PATH = Cost(20.0, "systems", "For one whose central path is followed.")
 # By a matrix it ends at a small share of the violation.  Where there are more columns than this
 # share of the rows, which is where rounds cost more than the matrix, it ends at a larger one unless
 # it is there in the first round: 1000 x 2000 with half as many nonzero coefficients as rows took

@@ -26,7 +26,7 @@ import numpy as np
 from fastgd.certificates import scaled_dual
 from fastgd.data.rows import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import columns_cost, pass_cost
+from fastgd.objective.cost_model import Cost, columns_cost, pass_cost
 from fastgd.objective.distances import curvature_unit, gap_scale_at, losses_about
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import SAMPLE_ROWS
@@ -128,16 +128,19 @@ FIRST_DAMPING = 1e-2
 RAISED_DAMPING = 1e-3
 MIN_DAMPING = 1e-10
 MAX_IDLE = 3
-# Passes that it takes to 1e-4 where nothing is known beforehand: 10 to 60 on small problems.
-TYPICAL_PASSES = 30.0
+TYPICAL_PASSES = Cost(
+    30.0,
+    "passes",
+    "To 1e-4, where nothing is known beforehand: 10 to 60 on small problems.",
+)
 # Where rows are fewer than columns and dual ascent is open it is told by how many coefficients
 # are likely not to be 0, as a share of the rows: so many iterations at a share of 0 and more at 1,
 # of so many passes beside the matrix of these columns.  Told and taken to 1e-4: shares of 0 and
 # 0.41, 8 and 2, 9 and 7, 44 and 6; shares of 1, 98 and over 324, 656 and over 2,824, which dual
 # ascent proved in 15 and 179.
-ITERATIONS = 3.0
-MORE_WHERE_CROWDED = 25.0
-AN_ITERATION = 2.5
+ITERATIONS = Cost(3.0, "iterations", "To 1e-4, at a share of 0.")
+MORE_WHERE_CROWDED = Cost(25.0, "iterations", "More at a share of 1.")
+AN_ITERATION = Cost(2.5, "passes", "An iteration beside the matrix of these columns.")
 
 
 @dataclass

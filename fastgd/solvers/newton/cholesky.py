@@ -21,6 +21,7 @@ from fastgd.linalg.line_search import armijo
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import steps_curve
 from fastgd.objective.cost_model import (
+    Cost,
     are_few,
     curvature_cost,
     pass_cost,
@@ -86,21 +87,35 @@ PRESUMED_GAIN = float(np.log(10.0))
 WORN = 1e-3
 BLURRED = 4.0
 
-# Newton's method takes about so many iterations, at once and for each digit, and matrices of all
-# rows, fewer where a batch grows: iterations of the log loss to 1e-2, 1e-4, 1e-6 3 to 6, 3 to 7, 4
-# to 8, where curvature jumps mostly 1 to 4.
-ITERATIONS = 2.0
-ITERATIONS_PER_DIGIT = 0.5
-MATRICES = 3.0
-MATRICES_AFTER_GROWTH = 2.0
+ITERATIONS = Cost(
+    2.0,
+    "iterations",
+    "Beside those for each digit: the log loss takes 3 to 6, 3 to 7, 4 to 8 to 1e-2, 1e-4, "
+    "1e-6, where curvature jumps it is mostly 1 to 4.",
+)
+ITERATIONS_PER_DIGIT = Cost(
+    0.5,
+    "iterations a digit",
+    "The same runs.",
+)
+MATRICES = Cost(
+    3.0,
+    "matrices",
+    "Of all rows, in the same runs.",
+)
+MATRICES_AFTER_GROWTH = Cost(
+    2.0,
+    "matrices",
+    "Of all rows, where a growing batch came before.",
+)
 # Up to twice as many rows as columns are separable whatever their signs are (Cover, 1965): the
 # model grows until the penalty holds it, further the more rows are coupled.  What each factor of 10
 # of the coupling adds under the log loss; root mean squares of forecast less taken, iterations and
 # matrices: 54 problems of 100 to 300 rows that these numbers are from 3.3 and 1.1, 52 others 2.8
 # and 0.9; by the numbers above, without the coupling, 11.0 and 2.1, 8.4 and 1.7.
-ITERATIONS_PER_COUPLING = 3.5
-MATRICES_PER_COUPLING = 0.9
-MATRICES_PER_DIGIT = 0.25
+ITERATIONS_PER_COUPLING = Cost(3.5, "iterations", "More for each factor of 10 of the coupling.")
+MATRICES_PER_COUPLING = Cost(0.9, "matrices", "More for each factor of 10 of the coupling.")
+MATRICES_PER_DIGIT = Cost(0.25, "matrices", "More for each digit, where rows are coupled.")
 MAX_COUPLED = 1e8
 
 

@@ -9,7 +9,7 @@ million rows is at its minimum after one matrix.
 import numpy as np
 
 from fastgd.linalg.bordered import BorderedFactor
-from fastgd.objective.cost_model import solving_cost
+from fastgd.objective.cost_model import Cost, solving_cost
 from fastgd.objective.exclusive.columns import fewest_others, find_exclusive
 from fastgd.objective.exclusive.matrix import BorderedCurvature, bordered_cost
 from fastgd.objective.matrix_sizes import most_numbers
@@ -19,8 +19,11 @@ from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_appl
 
 # Up to so many columns a matrix of all of them is factored in a millisecond.
 FEW_COLUMNS = 256
-# A squared loss takes one matrix, and a step or two.
-ITERATIONS_OF_SQUARES = 2.0
+ITERATIONS_OF_SQUARES = Cost(
+    2.0,
+    "iterations",
+    "A squared loss takes one matrix, and a step or two.",
+)
 # With more of the columns left over their factor would take half of what one of all columns does.
 MAX_LEFT = 0.8
 # The search for these columns in passes' worth of time: what it may save is worth it from twice as

@@ -16,7 +16,7 @@ import numpy as np
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.line_search import OF_MODEL, armijo, halvings
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import curvature_cost, solving_cost
+from fastgd.objective.cost_model import Cost, curvature_cost, solving_cost
 from fastgd.objective.distances import gap_scale_at
 from fastgd.objective.matrix_sizes import WIDEST_PROOF, most_numbers
 from fastgd.runtime.array_shapes import shaped
@@ -38,9 +38,17 @@ TIGHT = 1e-3
 # Where a step promises more than this share of F, rows that are far out get more curvature than
 # they have, as in Newton's method (`fastgd.solvers.newton.cholesky`).
 FAR_FROM_OPTIMUM = 1e-2
-# Iterations and matrices that it takes, as Newton's method does; linear systems for each matrix.
-ITERATIONS = 8.0
-SYSTEMS = 4.0
+ITERATIONS = Cost(
+    8.0,
+    "iterations",
+    "To 1e-4, with a matrix each, hardly ever more: 1 to 7 on 108 random fits with bounds or "
+    "weights of 20 to 300 features.",
+)
+SYSTEMS = Cost(
+    4.0,
+    "systems",
+    "For each matrix, hardly ever more: up to 2 on 54 such fits.",
+)
 # Columns from which on its matrix has to have fewer numbers than X: 200 MB, and twice that beside
 # it. Of 19 rows and 20,000 columns it took 20 GB.
 WIDE = 5000
