@@ -38,7 +38,7 @@ FEW_ITERATIONS = 3
 ENOUGH_ROWS = 1000
 # From so many columns and from l2 / R^2 of so much on (R^2 is the mean |x|^2) rates fall as
 # 1 / (alpha t), where the number of classes times what rows have in common, |mean x|^2 / R^2, is no
-# more than this. One row does not tell what rows have in common; of newsgroup posts as counts it is
+# more than this. One row does not tell what rows have in common; of posts as counts of words it is
 # 0.26, as tf-idf 0.03.
 MANY_COLUMNS = 1024
 STRONG_PENALTY = 3e-5
@@ -412,9 +412,9 @@ def _by_what_is_common(F, n_models, strength, reasons):
     text and random features of images, 1e-4 0.003 to 0.022, 1e-5 -0.009 to 0.008, 1e-6 -0.018 to
     -0.003; up to 1,024 columns they are behind throughout (six data sets, 1e-3 to 1e-8, -0.095 to
     0.003). By K |mean x|^2 / R^2, alpha / R^2 of 1e-3 and 1e-4: 0.2 (20 topics of words of one
-    frequency) 0.033 to 0.054; 0.5 (newsgroups as counts, two classes) -0.019 to 0.005; 0.6 (as
+    frequency) 0.033 to 0.054; 0.5 (posts as counts, two classes) -0.019 to 0.005; 0.6 (as
     tf-idf, 20) 0.057 to 0.183; 1.3 (as counts, 5) -0.085 to -0.031; 1.3 and 3.2 (2 and 5 topics of
-    words by Zipf's law) -0.023 to 0 and -0.119 to -0.001; 5.3 (newsgroups as counts, 20) -0.115 to
+    words by Zipf's law) -0.023 to 0 and -0.119 to -0.001; 5.3 (posts as counts, 20) -0.115 to
     0.043; 13 (20 topics by Zipf's law) -0.59 to -0.44. Of data that the limit was not drawn on, at
     1e-4: 0.4 (two Dirichlet mixtures) 0; 0.7 (random features of images, two classes) 0.007 and
     0.015; 1 to 7 (5 to 50 mixtures) -0.037 to 0; 2.5 to 25 (5 to 50 topics of unequal frequency)

@@ -2,15 +2,16 @@
 
 Noise leaves averages of one-row steps about p / (n e) above the optimum, relative to F, after e
 epochs, p unknowns and n rows, whatever their rates (Polyak and Juditsky, 1992). By that alone 150
-rows of 4 columns in 3 classes (iris) take 100 epochs to 1e-3, 1,797 rows of 64 columns in 10
-classes (digits) 360. Steps whose noise goes to 0 took 57 epochs to over 1,000 (SVRG), Newton's
+rows of 4 columns in 3 classes take 100 epochs to 1e-3, 1,797 rows of 64 columns in 10
+classes 360. Steps whose noise goes to 0 took 57 epochs to over 1,000 (SVRG), Newton's
 method 6 to 9 iterations. So where `tol` is asked for, a rule makes epochs until they, and those
 that noise adds to them, are worth the whole of another plan, which goes on from its best point. A
 `tol` that noise is below after 32 epochs, the rule has 256 to reach by itself.
 
 Of 32 runs on these data (gd and adam, 1 and 32 rows, columns in one unit or standardised, tol 1e-3
 and 1e-4) all end with a proof of tol after 1 epoch and 6 to 9 iterations, in 0.25 to 0.9 of
-SGDClassifier's seconds on digits and 2.2 to 2.8 on iris, where 5 ms are the least for a fit.
+SGDClassifier's seconds on the larger of these and 2.2 to 2.8 on the smaller, where 5 ms are the
+least for a fit.
 Without it 31 ended 5e-4 to 0.6 above the optimum after 8 to 1,000 epochs.
 """
 

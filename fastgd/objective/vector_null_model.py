@@ -54,7 +54,7 @@ def best_shifts(objective):
     start = None
     if every and bool((samples.weights > 0.0).all()):
         # A step or none from what shares of the classes say: 5 evaluations are 0.04 of a fit to
-        # iris.
+        # 150 rows.
         start = F.loss.best_shifts(samples.weights / samples.weights.sum())
     return lowest_shifts(sums, F.loss.infimum, start, usual)
 

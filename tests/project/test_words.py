@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sklearn.datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "fastgd"
@@ -13,13 +14,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+# Functions of scikit-learn that load what has no name, or one that is an ordinary word.
+OTHERS = {"digits", "files", "file", "sample_image", "sample_images", "openml"}
+
+
 def names():
-    """Data sets of the suite, as words that a comment may have for them."""
+    """Data sets of the suite and of scikit-learn, as words that a comment may have for them."""
     sys.path.insert(0, str(ROOT))
     from bench.cases import CASES, SMOKE
 
     sets = {case.data.removeprefix("sklearn:") for case in (*CASES, *SMOKE)}
-    return {short for name in sets for short in (name, name.removesuffix("_binary"))}
+    loaded = re.findall(r"\b(?:load|fetch)_(\w+)", " ".join(sklearn.datasets.__all__))
+    sets |= {name for name in loaded if "svmlight" not in name} - OTHERS
+    return {"newsgroup"} | {one for name in sets for one in (name, name.removesuffix("_binary"))}
 
 
 def found_in(text):
@@ -34,6 +41,7 @@ def test_names_are_found():
         "breast cancer",
         "news20",
     ]
+    assert found_in("a fit to iris, newsgroups as counts") == ["iris", "newsgroup"]
     assert found_in("    >>> from sklearn.datasets import load_breast_cancer\n    0.97") == []
 
 
