@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from fastgd.data.rows import Rows
 
+# Words of 64 bits that are summed at once: 64 kB are in the cache.
 WORDS = 8192
 # Values of an array that is not contiguous that are copied at once.
 COPIED = 1_000_000

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Numbers that have a sum of their own: 64 kB are in the cache.
 LINE = 8192
 # The numbers to 8,192, each once: numbers of a line that change places change its sum, and so does
 # each bit.  The sign of float64 is 2^50 here, of which neither a factor nor a difference of two

@@ -13,8 +13,8 @@ from fastgd.losses.each_target import is_square
 from fastgd.objective import kernels
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
-MAX_STEPS = 100
-MAX_HALVINGS = 40
+MAX_STEPS = 100  # Newton's method takes a dozen, or has met what no step lowers
+MAX_HALVINGS = 40  # 1e-12 of a step: what is left to fall is rounding
 # Offsets of 600 before a logarithm took 2 targets 8 rounds.
 MAX_ROUNDS = 20
 # Curvature of a shift below this share of the greatest is none: alike shifts of all predictions

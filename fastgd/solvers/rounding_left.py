@@ -6,6 +6,8 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 
+# So many iterations in a row that bring nothing end a run: after one or two, steps that rounding
+# had spoilt may bring something again.
 IDLE_ITERATIONS = 4
 
 

@@ -16,11 +16,13 @@ from fastgd.linalg.line_search import armijo
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 
+# F may rise up to the greatest of so many values (Raydan, 1997).
 LOOK_BACK = 10
 # ABBmin: take the short step where it is less than this share of the long one, the least of the
 # last few of them. `fastgd.scipy_method` has 0.5 and 3, chosen for functions that are not convex.
 SHORT_SHARE = 0.8
 SHORT_MEMORY = 5
+# In coordinates of curvature about 1: beyond, steps and what they changed are rounding.
 MIN_RATE = 1e-12
 MAX_RATE = 1e12
 

@@ -32,6 +32,7 @@ from fastgd.solvers.krylov_iterations import (
 from fastgd.solvers.quasi_newton import is_curved, two_loops
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
+# Pairs of past steps: as many as L-BFGS-B of SciPy keeps.
 MEMORY = 10
 AROUND = Cost(
     8.0,

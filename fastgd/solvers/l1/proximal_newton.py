@@ -33,7 +33,7 @@ from fastgd.solvers.l1.column_sweep import ColumnSweep
 from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
 from fastgd.solvers.l1.settled_signs import solve_support
 
-HALVINGS = 30
+HALVINGS = 30  # 1e-9 of a step: what is left to fall is rounding
 # Units in the last place by which F may seem to rise.
 ROUNDING = 32.0
 # Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system

@@ -47,8 +47,8 @@ from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.quasi_newton import is_curved, two_loops
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
-MIN_RATE = 1e-10
-MAX_PAIRS = 10
+MIN_RATE = 1e-10  # of a step: what is left to fall is rounding
+MAX_PAIRS = 10  # as L-BFGS keeps
 # A new matrix is taken once the steps that the old one still needs cost as much as it and this many
 # steps.
 NEW_STEPS = 1.5

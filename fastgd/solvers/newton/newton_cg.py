@@ -27,6 +27,8 @@ from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import RowSubspace, subspace_passes
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
+# Residuals that end the solution of a system, relative to the gradient: 0.9 (|g| / |g before|)^2
+# between these (Eisenstat and Walker, 1996, choice 2).
 LOOSEST = 0.5
 TIGHTEST = 1e-8
 FOUR_TIMES = Cost(
@@ -37,6 +39,7 @@ FOUR_TIMES = Cost(
 )
 # A direction has no curvature where p'H p is below this share of |p|^2, in units of about 1.
 FLAT = 1e-15
+# What so many products have found is a direction of descent, and is taken as it is.
 MAX_PRODUCTS = 200
 
 

@@ -32,7 +32,7 @@ from fastgd.solvers.base import (
 from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.newton import box_model, group_model
 
-HALVINGS = 40
+HALVINGS = 40  # 1e-12 of a step: what is left to fall is rounding
 # The model is minimised to this share of the decrement, or of what tol asks for.
 TIGHT = 1e-3
 # Where a step promises more than this share of F, rows that are far out get more curvature than

@@ -26,7 +26,9 @@ from fastgd.solvers.variance_reduced.row_curvature import (
     touches,
 )
 
+# How many times the mean curvature a row may have that is visited once in an epoch.
 LONGEST = 2.0
+# Steps that are halved more often than that move nothing.
 MIN_FACTOR = 2.0**-40
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from fastgd.data.tile_sizes import STREAMED
 from fastgd.objective.moments import sampled_curvature
 
+# So many times the iterations that equal rates may cost a column before rates go by its squares.
 DISADVANTAGE = 16.0
 
 
