@@ -23,6 +23,17 @@ from fastgd.losses.regression import (
 )
 
 
+class Forms(NamedTuple):
+    """What the pieces of a loss are, whatever the targets: for each of them four numbers, with
+    center = first + second * target and sign = third + fourth * target, and three for all of them.
+    """
+
+    of_pieces: np.ndarray
+    low: float
+    high: float
+    bend: float
+
+
 class Pieces(NamedTuple):
     """The pieces of a loss for given targets: center and sign, (n_pieces, n), and three numbers
     for all of them.
@@ -48,7 +59,12 @@ class Pieces(NamedTuple):
 
 def has_pieces(loss):
     """Whether the loss is one of pieces that `pieces` knows."""
-    return type(loss) in _PIECES
+    return type(loss) in _FORMS
+
+
+def forms(loss):
+    """`Forms` of a loss that `has_pieces`."""
+    return _FORMS[type(loss)](loss)
 
 
 def pieces(loss, targets):
@@ -60,34 +76,31 @@ def pieces(loss, targets):
     >>> hinge.value(hinge.center + hinge.sign * 0.5)
     array([1.5, 0.5])
     """
-    return _PIECES[type(loss)](loss, np.asarray(targets, dtype=np.float64))
+    made, targets = forms(loss), np.asarray(targets, dtype=np.float64)
+    shift, slope, sign, turn = made.of_pieces.T[:, :, None]
+    return Pieces(shift + slope * targets, sign + turn * targets, made.low, made.high, made.bend)
 
 
-def _margin(targets, high, bend):
-    return Pieces(np.ones((1, targets.size)), -targets[None], 0.0, high, bend)
+def _margin(high, bend):
+    return Forms(np.array([[1.0, 0.0, 0.0, -1.0]]), 0.0, high, bend)
 
 
-def _residual(targets, low, high, bend):
-    return Pieces(targets[None], np.full((1, targets.size), -1.0), low, high, bend)
+def _residual(low, high, bend):
+    return Forms(np.array([[0.0, 1.0, -1.0, 0.0]]), low, high, bend)
 
 
-def _beyond(targets, epsilon, high, bend):
-    return Pieces(
-        np.stack([targets - epsilon, -targets - epsilon]), _opposite(targets.size), 0.0, high, bend
-    )
+def _beyond(epsilon, high, bend):
+    above, below = [-epsilon, 1.0, -1.0, 0.0], [-epsilon, -1.0, 1.0, 0.0]
+    return Forms(np.array([above, below]), 0.0, high, bend)
 
 
-def _opposite(n):
-    return np.repeat([[-1.0], [1.0]], n, axis=1)
-
-
-_PIECES = {
-    Hinge: lambda loss, y: _margin(y, 1.0, 0.0),
-    SquaredHinge: lambda loss, y: _margin(y, np.inf, 0.5),
-    ModifiedHuber: lambda loss, y: _margin(y, 4.0, 0.5),
-    SquaredError: lambda loss, y: _residual(y, -np.inf, np.inf, 1.0),
-    Huber: lambda loss, y: _residual(y, -loss.epsilon, loss.epsilon, 1.0),
-    Quantile: lambda loss, y: _residual(y, loss.quantile - 1.0, loss.quantile, 0.0),
-    EpsilonInsensitive: lambda loss, y: _beyond(y, loss.epsilon, 1.0, 0.0),
-    SquaredEpsilonInsensitive: lambda loss, y: _beyond(y, loss.epsilon, np.inf, 0.5),
+_FORMS = {
+    Hinge: lambda loss: _margin(1.0, 0.0),
+    SquaredHinge: lambda loss: _margin(np.inf, 0.5),
+    ModifiedHuber: lambda loss: _margin(4.0, 0.5),
+    SquaredError: lambda loss: _residual(-np.inf, np.inf, 1.0),
+    Huber: lambda loss: _residual(-loss.epsilon, loss.epsilon, 1.0),
+    Quantile: lambda loss: _residual(loss.quantile - 1.0, loss.quantile, 0.0),
+    EpsilonInsensitive: lambda loss: _beyond(loss.epsilon, 1.0, 0.0),
+    SquaredEpsilonInsensitive: lambda loss: _beyond(loss.epsilon, np.inf, 0.5),
 }

@@ -20,7 +20,7 @@ class BoundedDuals:
     Parameters
     ----------
     low, high : float or ndarray
-        May be infinite.
+        May be infinite; the multiplier of such an end is 0.
     bend : float
 
     Examples
@@ -45,7 +45,7 @@ class BoundedDuals:
 
     def starts(self, tiles):
         """For each (where, u, weights) that `tiles()` gives: where, and a list of the variables
-        well inside.
+        well inside: s, and the multipliers of the two ends.
 
         There u - bend s + a - b = 0 if both ends are there; all weights sum to 1.
         """
@@ -57,8 +57,8 @@ class BoundedDuals:
         for where, u, _ in tiles():
             s = self._middle(u, size)
             rest = u - self.bend * s
-            a, b = (np.maximum(side, 0.0) + least for side in (-rest, rest))
-            yield where, self.listed(s, a, b)
+            sides = zip((-rest, rest), self.ends, strict=True)
+            yield where, [s, *((np.maximum(one, 0.0) + least) * there for one, there in sides)]
 
     def centred(self, u, mu):
         """The variables on the central path at this u, whose products are all `mu` > 0: a list, for
@@ -90,16 +90,6 @@ class BoundedDuals:
         """The `InteriorPoint` with these variables, s first, at this u."""
         return InteriorPoint(self, u, variables)
 
-    def listed(self, s, a, b):
-        """The variables in a list: s, and the multipliers of the ends that there are."""
-        return [s, *([a] if self.ends[0] else []), *([b] if self.ends[1] else [])]
-
-    def padded(self, variables):
-        """(s, a, b), 0 for the multiplier of an end that is infinitely far."""
-        s, *others = variables
-        a = others.pop(0) if self.ends[0] else 0.0
-        return s, a, others[0] if self.ends[1] else 0.0
-
 
 class InteriorPoint:
     """Where dual variables are between their ends.
@@ -111,16 +101,14 @@ class InteriorPoint:
     """
 
     def __init__(self, duals, u, variables):
-        self.duals, self.u, (self.s, self.a, self.b) = duals, u, duals.padded(variables)
-        self.to_low = np.maximum(self.s - duals.low, TINY) if duals.ends[0] else 1.0
-        self.to_high = np.maximum(duals.high - self.s, TINY) if duals.ends[1] else 1.0
+        self.duals, self.u, (self.s, self.a, self.b) = duals, u, variables
+        self.to_low = np.maximum(self.s - duals.low, TINY)
+        self.to_high = np.maximum(duals.high - self.s, TINY)
         # Divisions are what all this takes: each is made once.
         self.low_inverse, self.high_inverse = 1.0 / self.to_low, 1.0 / self.to_high
         self.low_curvature = self.a * self.low_inverse
         self.high_curvature = self.b * self.high_inverse
-        self.curvature = np.broadcast_to(
-            1.0 / (duals.bend + self.low_curvature + self.high_curvature), u.shape
-        )
+        self.curvature = 1.0 / (duals.bend + self.low_curvature + self.high_curvature)
 
     def equations(self, mu, last=None):
         """The `Equations` of a step to this mu; `last` is a step whose products are taken into
@@ -153,7 +141,7 @@ class InteriorPoint:
 
     def _ends(self, step):
         """Of each end: how far it is, its multiplier, and how a step changes both."""
-        s, a, b = self.duals.padded(step)
+        s, a, b = step
         both = (self.to_low, s, self.a, a), (self.to_high, -s, self.b, b)
         return [end for end, there in zip(both, self.duals.ends, strict=True) if there]
 
@@ -164,12 +152,11 @@ class Equations:
     """
 
     def __init__(self, point, mu, last=None):
-        self.point, ends = point, point.duals.ends
-        self.low_rest = self.high_rest = 0.0
+        self.point, self.low_rest, self.high_rest = point, 0.0, 0.0
         if mu != 0.0 or last is not None:
-            s, a, b = (0.0, 0.0, 0.0) if last is None else point.duals.padded(last)
-            self.low_rest = (mu - s * a) * point.low_inverse if ends[0] else 0.0
-            self.high_rest = (mu + s * b) * point.high_inverse if ends[1] else 0.0
+            s, a, b = (0.0, 0.0, 0.0) if last is None else last
+            self.low_rest = (mu - s * a) * point.low_inverse
+            self.high_rest = (mu + s * b) * point.high_inverse
         self.residual = point.u - point.duals.bend * point.s + self.low_rest - self.high_rest
 
     def target(self):
@@ -182,7 +169,7 @@ class Equations:
         s = point.curvature * (change + self.residual)
         a = self.low_rest - point.a - point.low_curvature * s
         b = self.high_rest - point.b + point.high_curvature * s
-        return point.duals.listed(s, a, b)
+        return [s, a, b]
 
 
 def aimed_at(means, share):

@@ -27,7 +27,7 @@ from fastgd.certificates.rounding import offset_size, prediction_size, sum_round
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.woodbury import RowSystem
-from fastgd.losses.piecewise import pieces
+from fastgd.losses.piecewise import forms
 from fastgd.objective.collinear import Redundant, redundant_columns
 from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit, derivative_size
@@ -46,7 +46,8 @@ from fastgd.solvers.interior_point.path_cost import (
     sweeps,
     takes_columns_by_need,
 )
-from fastgd.solvers.interior_point.row_tiles import in_one_tile, row_tiles
+from fastgd.solvers.interior_point.row_steps import NO_PIECES, RowSteps
+from fastgd.solvers.interior_point.row_tiles import row_tiles
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MAX_IDLE = 10
@@ -85,18 +86,15 @@ class PathStep(NamedTuple):
     predictions: np.ndarray | None
     l1_duals: np.ndarray | None
 
-    def change(self, tile):
-        """How u changes in the rows of `tile`."""
-        rows = tile.rows
-        return tile.pieces.sign * (
-            self.products[rows] + self.intercept
-            if self.predictions is None
-            else self.predictions[rows]
-        )
+    def of_rows(self):
+        """How predictions change: of each row, and of all."""
+        if self.predictions is None:
+            return self.products, self.intercept
+        return self.predictions, 0.0
 
 
 @dataclass
-@shaped(products="n", duals="families pieces n", l1_duals="* columns", at_ends="int64 * in 0:d")
+@shaped(products="n", duals="3 pieces n", l1_duals="3 columns", at_ends="int64 * in 0:d")
 class CentralPathMemory:
     """What a run on the central path remembers.
 
@@ -106,9 +104,9 @@ class CentralPathMemory:
         X w at the point: moved along with it.
     inexact : bool
         Whether rounding was found in them; the next iteration computes them anew.
-    duals : ndarray or None, (n_variables, n_pieces, n_samples)
+    duals : ndarray or None, (3, n_pieces, n_samples)
         Dual variables s of the rows and the multipliers of their ends.
-    l1_duals : ndarray or None, (n_variables, n_features)
+    l1_duals : ndarray or None, (3, n_features)
         The same of the L1 part, and of bounds; None without either.
     at_ends : ndarray or None
         Columns whose coefficients the L1 part holds at 0, or a bound at its end.
@@ -211,21 +209,22 @@ class CentralPath(Solver):
         # a column's for all of it.
         self.l1_duals = _column_duals(F)
         self.row_scale = float(F.n_active) if self.l1_duals is not None else 1.0
-        one = pieces(F.loss, F.samples.targets[:1])
-        n_pieces = one.center.shape[0]
+        one = forms(F.loss)
+        n_pieces = len(one.of_pieces)
         self.row_duals = BoundedDuals(one.low, one.high, one.bend)
-        # Variables of a row: s for each of its pieces, and what each has for its ends.
-        n_ends = sum(self.row_duals.ends)
-        self.shape = 1 + n_ends, n_pieces, F.n_samples
+        self.row_steps = RowSteps(F)
+        # Variables of a row: s for each of its pieces, and what each has for its two ends.
+        self.shape = 3, n_pieces, F.n_samples
         of_columns = 0 if self.l1_duals is None else 2 * F.n_features
         if F.term.separable and self.l1_duals is not None:
             of_columns = 2 * self.l1_duals.columns.size
-        self.n_ends = n_ends * n_pieces * self.row_scale + of_columns
+        self.row_ends = sum(self.row_duals.ends) * n_pieces * self.row_scale
+        self.n_ends = self.row_ends + of_columns
         self.by_rows, self._system, self._workspace = by_rows(F), None, None
         # For proofs without an L2 part; columns that others make up exactly stay where they are if
         # there is no penalty.
         finite = self.by_rows or F.term.strong_convexity > 0.0
-        self.curvature = None if finite else np.zeros(self.shape[1:])
+        self.curvature = NO_PIECES if finite else np.zeros(self.shape[1:])
         self._redundant, self._searched = Redundant.none(F.size), False
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
@@ -325,12 +324,11 @@ class CentralPath(Solver):
         own.
         """
         products, value = 0.0, self._primal_and_dual(state)[0]
-        for tile, point in self._points(state):
-            still = np.zeros((self.shape[0], *tile.u.shape))
-            products += float(point.products(still, tile.shares)[0])
-        n_ends = (self.shape[0] - 1) * self.shape[1] * self.row_scale
+        for tile in self._tiles(state):
+            point = self.row_duals.at(tile.u, state.memory.duals[:, :, tile.rows])
+            products += float(point.products(np.zeros((3, *tile.u.shape)), tile.shares)[0])
         # Rows without ends say nothing: then the gap of the columns is F.
-        mu = products / n_ends if products > 0.0 else abs(value) / self.n_ends
+        mu = products / self.row_ends if products > 0.0 else abs(value) / self.n_ends
         return self.l1_duals.start(coef, self._derivatives(value), mu or 1.0)
 
     def _derivatives(self, value):
@@ -349,10 +347,10 @@ class CentralPath(Solver):
 
     def lengths(self, state):
         """Those of the dual variables, too."""
-        families, pieces, _ = self.shape
+        _, pieces, _ = self.shape
         columns = getattr(self.l1_duals, "columns", None)
         own = self.objective.n_features if columns is None else columns.size
-        named = {"families": families, "pieces": pieces, "columns": own}
+        named = {"pieces": pieces, "columns": own}
         return {**super().lengths(state), **named}
 
     def _restore(self, state, workspace):
@@ -391,39 +389,23 @@ class CentralPath(Solver):
             memory.products = self.linear_map.matvec(np.ascontiguousarray(coef))
             memory.inexact = False
         l1_point = None if self.l1_duals is None else self.l1_duals.at(coef, memory.l1_duals)
-        # All that is as long as there are rows beside the variables; the rest is computed again for
-        # some at a time.
-        curvatures, derivatives = self._arrays()
-        curvatures[:] = derivatives[:] = 0.0
-        points = self._computed_once(lambda: self._points(state))
-        for tile, point in points():
-            curvatures[tile.rows] = F.n_active * tile.shares * point.curvature.sum(axis=0)
-            derivatives[tile.rows] = tile.derivatives(point.equations(0.0).target())
-            if self.curvature is not None:
-                self.curvature[:, tile.rows] = point.curvature
+        (curvatures, derivatives), rows = self._arrays(), self.row_steps
+        point = memory.products, self._intercept(state), memory.duals
+        rows.begin(*point, derivatives, curvatures, self.curvature)
         factor = self._factor(memory, curvatures, l1_point)
         first = self._step(state, factor, derivatives, curvatures, l1_point, 0.0)
-        mu, aim = self._aim(points, first, l1_point)
-        corrected = self._computed_once(lambda: self._corrected(points, first, aim))
-        derivatives[:] = 0.0
-        for tile, _, equations in corrected():
-            derivatives[tile.rows] = tile.derivatives(equations.target())
+        mu, aim = self._aim(first, l1_point)
+        rows.correct(first.of_rows(), self.row_scale * aim, derivatives)
         second = self._step(state, factor, derivatives, derivatives, l1_point, aim, first.l1_duals)
-        share = 1.0 if l1_point is None else l1_point.longest(second.l1_duals)
-        for tile, point, equations in corrected():
-            share = min(share, point.longest(equations.step(second.change(tile))))
-        share = min(1.0, TO_THE_END * share)
-        for tile, _, equations in corrected():
-            changes = equations.step(second.change(tile))
-            for variable, change in zip(memory.duals, changes, strict=True):
-                variable[:, tile.rows] += np.multiply(share, change, out=change)
+        share = min(1.0, TO_THE_END * self._measured(rows.measure, second, l1_point)[1])
+        rows.move(second.of_rows(), share, memory.duals)
         memory.products += np.multiply(share, second.products, out=second.products)
         if l1_point is not None:
             memory.l1_duals = memory.l1_duals + share * second.l1_duals
         state.point = state.point + share * second.unknowns
         state.rate, state.iteration, state.updates = share, state.iteration + 1, state.updates + 1
         self._update_gap(state)
-        if self.curvature is not None:
+        if self.curvature.size:
             ahead = (1.0 - share) * mu + share * aim
             self._prove(state, factor, ahead, self.curvature, l1_point)
         self._notice_end(state, mu)
@@ -505,29 +487,10 @@ class CentralPath(Solver):
 
     def _tiles(self, state):
         """The rows that count, at the point of a state: each a `RowTile`."""
-        F = self.objective
-        intercept = float(state.point[-1]) if F.fit_intercept else 0.0
-        return row_tiles(F, state.memory.products, intercept)
+        return row_tiles(self.objective, state.memory.products, self._intercept(state))
 
-    def _points(self, state):
-        """Each tile of rows, and where its dual variables are."""
-        for tile in self._tiles(state):
-            yield tile, self.row_duals.at(tile.u, state.memory.duals[:, :, tile.rows])
-
-    def _corrected(self, points, first, aim):
-        """The same with the equations of a step to mu = `aim`, in which the products of the
-        first step's changes count.
-        """
-        for tile, point in points():
-            last = point.equations(0.0).step(first.change(tile))
-            yield tile, point, point.equations(self.row_scale * aim, last)
-
-    def _computed_once(self, make):
-        """`make`, which goes over tiles of rows; where one tile holds all rows, its result."""
-        if not in_one_tile(self.objective):
-            return make
-        made = list(make())
-        return lambda: made
+    def _intercept(self, state):
+        return float(state.point[-1]) if self.objective.fit_intercept else 0.0
 
     def _arrays(self):
         """Two arrays as long as there are rows."""
@@ -535,19 +498,22 @@ class CentralPath(Solver):
             self._workspace = np.zeros((2, self.objective.n_samples))
         return self._workspace
 
-    def _aim(self, points, first, l1_point):
+    def _aim(self, first, l1_point):
         """Mean of what should be mu over all ends, a row's times its share of the mean loss, and
         where to aim at.
         """
-        sums, share = np.zeros(3), 1.0
-        if l1_point is not None:
-            sums = l1_point.products(first.l1_duals, 1.0)
-            share = l1_point.longest(first.l1_duals)
-        for tile, point in points():
-            step = point.equations(0.0).step(first.change(tile))
-            sums = sums + point.products(step, tile.shares)
-            share = min(share, point.longest(step))
+        sums, share = self._measured(self.row_steps.predict, first, l1_point)
         return aimed_at(sums / max(self.n_ends, 1.0), share)
+
+    def _measured(self, of_rows, step, l1_point):
+        """Sums of what should be mu after a share of a step, as of `InteriorPoint.products`, and
+        the share at which the first variable reaches its end; `of_rows` tells both of the rows.
+        """
+        sums, share = of_rows(step.of_rows())
+        if l1_point is None:
+            return sums, share
+        own = l1_point.products(step.l1_duals, 1.0)
+        return sums + own, min(share, l1_point.longest(step.l1_duals))
 
     def _factor(self, memory, curvatures, l1_point):
         """Curvature of the step, made ready to be solved with."""
@@ -657,17 +623,8 @@ class CentralPath(Solver):
         nothing yet, bounds are far below later ones.
         """
         F, memory, derivatives = self.objective, state.memory, self._arrays()[0]
-        derivatives[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
-        for tile in self._tiles(state):
-            s = memory.duals[0][:, tile.rows]
-            losses += float(tile.shares @ tile.pieces.value(tile.u))
-            derivatives[tile.rows] = own = tile.derivatives(s)
-            terms = s * tile.pieces.center
-            parts = [
-                tile.shares * part.sum(axis=0)
-                for part in (terms, np.abs(terms), 0.5 * self.row_duals.bend * s * s)
-            ]
-            sums += np.stack([own > 0.0, own <= 0.0]).astype(float) @ np.stack([own, *parts]).T
+        point = memory.products, self._intercept(state), memory.duals[0]
+        losses, sums = self.row_steps.losses_and_duals(*point, derivatives)
         share, sizes = np.ones(2), np.abs(sums[:, 0])
         if F.fit_intercept:
             heavier = int(np.argmax(sizes))

@@ -69,8 +69,3 @@ def row_tiles(objective, products, intercept):
         center = made.center + made.sign * offsets[rows]
         u = center + made.sign * (products[rows] + intercept)
         yield RowTile(rows, shares[rows] / F.n_active, made._replace(center=center), u)
-
-
-def in_one_tile(objective):
-    """Whether one tile holds all rows."""
-    return objective.n_samples <= ROWS

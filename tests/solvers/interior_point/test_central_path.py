@@ -17,7 +17,7 @@ from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import has_pieces, pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
 from fastgd.objective.null_model import null_point
-from fastgd.solvers.interior_point import central_path, row_tiles
+from fastgd.solvers.interior_point import central_path, row_steps, row_tiles
 from fastgd.solvers.interior_point.bounded_duals import BoundedDuals
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.problems import nearly_done
@@ -130,39 +130,47 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
     F = problem(loss, n=20, penalty=penalty)
     solver, state = run(F, most=2)
     memory, mu = state.memory, 0.07
-    ((tile, point),) = solver._points(state)
-    equations = point.equations(solver.row_scale * mu)
+    (tile,), rows = solver._tiles(state), solver.row_steps
     l1_point = None
     if solver.l1_duals is not None:
         l1_point = solver.l1_duals.at(state.point[:5], memory.l1_duals)
-    curvatures, derivatives = np.zeros((2, 20))
-    derivatives[tile.rows] = tile.derivatives(equations.target())
-    curvatures[tile.rows] = F.n_active * tile.shares * point.curvature.sum(axis=0)
+    curvatures, derivatives, spare = np.zeros((3, 20))
+    rows.begin(memory.products, float(state.point[-1]), memory.duals, derivatives, curvatures)
     factor = solver._factor(memory, curvatures, l1_point)
-    step = solver._step(state, factor, derivatives, curvatures, l1_point, mu)
-    moves, duals = step.unknowns, equations.step(step.change(tile))
-    variables = memory.duals[:, :, tile.rows]
+    # A step to 0, and one to mu less the products of its changes.
+    first = solver._step(state, factor, derivatives, spare, l1_point, 0.0)
+    rows.correct(first.of_rows(), solver.row_scale * mu, derivatives)
+    step = solver._step(state, factor, derivatives, derivatives, l1_point, mu, first.l1_duals)
+    before, variables = memory.duals.copy(), memory.duals[:, :, tile.rows].copy()
+    rows.move(step.of_rows(), 1.0, memory.duals)
+    duals, moves = (memory.duals - before)[:, :, tile.rows], step.unknowns
     X = np.column_stack([F.rows.values[tile.rows], np.ones(F.n_active)])
     np.testing.assert_allclose(step.products[tile.rows], X[:, :5] @ moves[:5], atol=1e-9)
     gradient = X.T @ tile.derivatives(variables[0] + duals[0])
     gradient[:5] += F.l2 * (state.point + moves)[:5]
-    every = [(point, variables, duals, point.u + tile.pieces.sign * (X @ moves))]
+    ahead, u = (tile.pieces.sign * (X @ one.unknowns) for one in (first, step))
+    place = solver.row_duals.at(tile.u, variables)
+    every = [(place, variables, duals, tile.u + u, place.equations(0.0).step(ahead))]
     if l1_point is not None:
         gradient[:5] += memory.l1_duals[0] + step.l1_duals[0]
-        every.append((l1_point, memory.l1_duals, step.l1_duals, l1_point.u + moves[:5]))
+        u = l1_point.u + moves[:5]
+        every.append((l1_point, memory.l1_duals, step.l1_duals, u, first.l1_duals))
     np.testing.assert_allclose(gradient, 0.0, atol=1e-9)
-    for place, found, changes, u in every:
-        one = place.duals
-        (s, a, b), (ds, da, db) = one.padded(found), one.padded(changes)
-        product = mu * (solver.row_scale if place is point else 1.0)
+    for place, found, changes, u, last in every:
+        one, (s, a, b), (ds, da, db) = place.duals, found, changes
+        product = mu * (1.0 if place is l1_point else solver.row_scale)
         np.testing.assert_allclose(u - one.bend * (s + ds) + a + da - b - db, 0.0, atol=1e-8)
         if np.isfinite(one.low):
             np.testing.assert_allclose(
-                a * (s - one.low) + a * ds + (s - one.low) * da, product, atol=1e-9
+                a * (s - one.low) + a * ds + (s - one.low) * da,
+                product - last[0] * last[1],
+                atol=1e-9,
             )
         if np.isfinite(one.high):
             np.testing.assert_allclose(
-                b * (one.high - s) - b * ds + (one.high - s) * db, product, atol=1e-9
+                b * (one.high - s) - b * ds + (one.high - s) * db,
+                product + last[0] * last[2],
+                atol=1e-9,
             )
 
 
@@ -188,6 +196,7 @@ def test_rows_by_tiles_are_the_rows(monkeypatch):
         expected = run(F, most=6, tol=0.0)[1]
         with monkeypatch.context() as patch:
             patch.setattr(row_tiles, "ROWS", 7)
+            patch.setattr(row_steps, "BLOCK", 7)
             found = run(F, most=6, tol=0.0)[1]
         np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
         assert found.memory.lower == pytest.approx(expected.memory.lower, rel=1e-8)
