@@ -12,7 +12,12 @@ from fastgd.runtime.in_words import require_positive
 from fastgd.runtime.public import public
 
 # How others call what is twice the loss of quantile 0.5.
-ABSOLUTE_ERROR = ("mae", "absolute_error", "absolute", "least_absolute_deviation", "lad", "l1")
+ABSOLUTE_ERROR = (
+    *("mae", "mean_absolute_error", "absolute_error", "absolute"),
+    *("least_absolute_deviation", "lad", "l1"),
+)
+# What is twice the squared error.
+SQUARED_DIFFERENCE = ("mse", "mean_squared_error")
 
 
 @public
@@ -27,7 +32,10 @@ class SquaredError(Loss):
     """
 
     _also_called: ClassVar[tuple[str, ...]] = (
-        "mse",
+        *SQUARED_DIFFERENCE,
+        "rmse",
+        "gaussian",
+        "normal",
         "squared",
         "squared_loss",
         "least_squares",
@@ -35,9 +43,10 @@ class SquaredError(Loss):
         "ls",
         "l2",
     )
-    _differs_from: ClassVar[dict[str, str]] = {
-        "mse": " It is half the squared difference: give half the alpha that stands beside that."
-    }
+    _differs_from: ClassVar[dict[str, str]] = dict.fromkeys(
+        SQUARED_DIFFERENCE,
+        " It is half the squared difference: give half the alpha that stands beside that.",
+    )
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
     self_concordance: ClassVar[float | None] = 0.0

@@ -32,6 +32,15 @@ FRAME = pd.DataFrame(X, columns=["age", "income", "city"])
         ({"loss": "log"}, "did you mean 'log_loss'"),
         ({"loss": "logistic"}, "did you mean 'log_loss'"),
         ({"loss": "mse"}, r"did you mean 'squared_error'\? It is half the .*: give half the alpha"),
+        ({"loss": "mean_squared_error"}, r"did you mean 'squared_error'\? It is half the"),
+        (
+            {"loss": "mean_absolute_error"},
+            r"did you mean 'quantile'\? With quantile=0.5 it is half",
+        ),
+        ({"loss": "rmse"}, r"did you mean 'squared_error'\? Known"),
+        ({"loss": "gaussian"}, r"did you mean 'squared_error'\? Known"),
+        ({"loss": "crossentropy"}, "did you mean 'log_loss'"),
+        ({"loss": "logit"}, "did you mean 'log_loss'"),
         ({"loss": "squared_loss"}, r"did you mean 'squared_error'\? Known"),
         (
             {"loss": "absolute_error"},
