@@ -128,13 +128,20 @@ def _null_curvature(objective):
 
 def curvature_about(objective, intercept):
     """`curvature_unit` of a loss without a bound, about a model without columns."""
-    F = objective
-    curvatures, derivatives, values = losses_about(F, F.samples.some_active(FEW_ROWS), intercept)
-    found = curvatures.mean()
-    above = (values - F.loss.infimum).sum()
+    F, rows = objective, objective.samples.some_active(FEW_ROWS)
+    curvatures, derivatives, values = losses_about(F, rows, intercept)
+    shares = _shares(F, rows)
+    found = shares @ curvatures
+    above = shares @ (values - F.loss.infimum)
     if 0.0 < above < np.inf:
-        found = max(found, 0.5 * float(derivatives @ derivatives) / above)
+        found = max(found, 0.5 * float(shares @ derivatives**2) / above)
     return float(found) if 0.0 < found < np.inf else 1.0
+
+
+def _shares(objective, rows):
+    """What each of these rows has of their weights."""
+    weights = np.broadcast_to(objective.samples.weights, objective.n_samples)[rows]
+    return weights / weights.sum()
 
 
 def curvature_of_most(objective):
@@ -155,11 +162,13 @@ def _curvature_met(objective):
     """Mean of c in loss'^2 = 2 c (loss - infimum) at the null model, of some rows; inf where none
     is above the infimum.
     """
-    F = objective
-    _, derivatives, values = losses_about(F, F.samples.some_active(FEW_ROWS), null_model(F)[0])
+    F, rows = objective, objective.samples.some_active(FEW_ROWS)
+    _, derivatives, values = losses_about(F, rows, null_model(F)[0])
     above = values - F.loss.infimum
     bent = above > 0.0
-    return float((0.5 * derivatives[bent] ** 2 / above[bent]).mean()) if bent.any() else np.inf
+    if not bent.any():
+        return np.inf
+    return float(_shares(F, rows[bent]) @ (0.5 * derivatives[bent] ** 2 / above[bent]))
 
 
 def losses_about(objective, index, intercept):

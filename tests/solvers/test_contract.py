@@ -33,6 +33,7 @@ from support.twins import members, with_jit
 # Iterations of the runs that are compared, and of those that are to end at the optimum.
 SHORT = 5
 EARLY = 2
+ON_THE_WAY = 3  # later some steps are of rounding
 LONG = with_jit(3000, 600)
 # One-row steps end on estimates, the others within tol of the optimum.
 TOL = 1e-6
@@ -51,6 +52,8 @@ RETREAT = {
     solvers.Saga,
     solvers.Svrg,
 }
+# Whose dual variables of rows are held against those of columns by how many rows there are.
+BY_NUMBER = {solvers.CentralPath, solvers.ColumnGeneration, solvers.RowGeneration}
 
 
 def strided(X):
@@ -230,6 +233,20 @@ def test_storages_agree(solver, loss, penalty, shape):
     scale = 1.0 + np.abs(points["dense"]).max()
     for point in points.values():
         np.testing.assert_allclose(point, points["dense"], rtol=1e-6, atol=1e-7 * scale)
+
+
+@pytest.mark.plain
+@pytest.mark.thinned(plain=8, compiled=1)
+@each
+def test_weights_are_repetitions_on_the_way(solver, loss, penalty, shape):
+    if solver in ROUGH or solver in BY_NUMBER:
+        pytest.skip("rows are drawn, or counted")
+    weighted, repeated = (
+        moved(make(solver, problem(loss, penalty, shape, repeat=repeat)), ON_THE_WAY).point
+        for repeat in (False, True)
+    )
+    scale = 1.0 + np.abs(weighted).max()
+    np.testing.assert_allclose(repeated, weighted, rtol=1e-6, atol=1e-7 * scale)
 
 
 @pytest.mark.thinned(plain=5, compiled=4)
