@@ -14,6 +14,8 @@ to the proximal point of q * loss at z - q u_old (Shalev-Shwartz and Zhang, 2013
 loss*(loss'(z)) = z loss'(z) - loss(z).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgd.objective.kernels import kahan_add
@@ -260,6 +262,24 @@ def _shrunk_dot(rows, i, coef, threshold):
     return total
 
 
+class DualOptions(NamedTuple):
+    """Numbers of the penalty; kernels are compiled for these types.
+
+    Attributes
+    ----------
+    factor : float
+        1 / (l2 n).
+    threshold : float
+        l1 / l2.
+    intercept_factor : float
+        What a dual variable adds to the intercept, over its row's weight.
+    """
+
+    factor: float
+    threshold: float
+    intercept_factor: float
+
+
 @kernel
 def dual_epoch(
     rows, samples, loss, nonsmooth, order, norms, point, duals, terms, sizes, moves, options
@@ -269,9 +289,10 @@ def dual_epoch(
 
     `nonsmooth` is None for a smooth loss, else True: so Numba compiles one of the two steps only.
     `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t, `sizes` those of t and
-    `norms` |x_i|^2. `options`: 1 / (l2 n), l1 / l2, and what a dual variable adds to the intercept.
+    `norms` |x_i|^2.
     """
-    factor, threshold, intercept_factor = options[0], options[1], options[2]
+    factor, intercept_factor = options.factor, options.intercept_factor
+    threshold = options.threshold
     coef, d, n = point[:-1], point.size - 1, order.size
     intercept, total = point[d], 0.0
     for m in range(n):

@@ -460,7 +460,8 @@ class Sdca(Solver):
         """One visit to each of `rows`; how much they moved w."""
         F, memory = self.objective, state.memory
         n = F.n_active
-        options = np.array([1.0 / (F.l2 * n), F.l1 / F.l2, 1.0 / (self.rho * n)])
+        numbers = 1.0 / (F.l2 * n), F.l1 / F.l2, 1.0 / (self.rho * n)
+        options = dual.DualOptions(*map(float, numbers))
         nonsmooth = None if F.loss.smooth else True
         before = float(np.linalg.norm(point[:-1]))
         block = itertools.count()
@@ -488,7 +489,7 @@ class Sdca(Solver):
         moved = sum(F.over_parts(visit, rows=arrays))
         # Each update rounds v by a unit of what it is then, which is no longer than before and all
         # moves since.
-        longest = before + options[0] * np.sqrt(rows.size * moved)
+        longest = before + options.factor * np.sqrt(rows.size * moved)
         memory.rounding = float(np.hypot(memory.rounding, EPS * np.sqrt(4.0 * rows.size) * longest))
         memory.visits += 1
         state.updates += rows.size

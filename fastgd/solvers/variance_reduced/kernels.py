@@ -86,8 +86,10 @@ def row_epoch(
     The docstring above.
     """
     n, intercept_rate = options.n, options.intercept_rate
-    coef, mean, rates, dense_rates = columns[0], columns[1], columns[2], columns[3]
-    intercept, mean_derivative, remembers = ends[0], ends[1], table.size > 0
+    coef, mean = columns[COEF], columns[MEAN]
+    rates, dense_rates = columns[RATE], columns[DENSE_RATE]
+    intercept, mean_derivative = ends[INTERCEPT], ends[INTERCEPT_MEAN]
+    remembers = table.size > 0
     n_visits, change = order.size, 0.0
     for m in range(n_visits):
         i, ahead = order[m], order[min(m + AHEAD, n_visits - 1)]
@@ -102,7 +104,7 @@ def row_epoch(
             share = difference / n
         else:
             difference = derivative - weight * loss.derivative(
-                rows.dot(i, anchor) + ends[2] + offset, target
+                rows.dot(i, anchor) + ends[ANCHOR] + offset, target
             )
         change += difference * difference
         amount = difference * (importance[i] if importance.size > 1 else importance[0])
@@ -124,7 +126,7 @@ def row_epoch(
                 mean[column] = g + share * x
         intercept -= intercept_rate * (amount + mean_derivative)
         mean_derivative += share
-    ends[0], ends[1] = intercept, mean_derivative
+    ends[INTERCEPT], ends[INTERCEPT_MEAN] = intercept, mean_derivative
     return change
 
 
@@ -136,7 +138,8 @@ def batch_epoch(
     left.
     """
     n, intercept_rate = options.n, options.intercept_rate
-    coef, mean, rates, dense_rates = columns[0], columns[1], columns[2], columns[3]
+    coef, mean = columns[COEF], columns[MEAN]
+    rates, dense_rates = columns[RATE], columns[DENSE_RATE]
     d, n_visits, remembers, change = columns.shape[1], order.size, table.size > 0, 0.0
     derivatives, gradient = np.zeros(batch), np.zeros(d)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
@@ -155,12 +158,14 @@ def batch_epoch(
                     n_touched += 1
                     gradient[column] = 0.0
             offset, target, weight = samples.offset(i), samples.target(i), samples.weight(i)
-            derivative = weight * loss.derivative(rows.dot(i, coef) + ends[0] + offset, target)
+            derivative = weight * loss.derivative(
+                rows.dot(i, coef) + ends[INTERCEPT] + offset, target
+            )
             if remembers:
                 difference = derivative - table[i]
             else:
                 difference = derivative - weight * loss.derivative(
-                    rows.dot(i, anchor) + ends[2] + offset, target
+                    rows.dot(i, anchor) + ends[ANCHOR] + offset, target
                 )
             derivatives[m - first] = derivative
             change += difference * difference
@@ -173,12 +178,12 @@ def batch_epoch(
             coef[j] = moved(
                 penalty, coef[j], mean[j], gradient[j], j, rates[j], dense_rates[j], options
             )
-        ends[0] -= intercept_rate * (total + ends[1])
+        ends[INTERCEPT] -= intercept_rate * (total + ends[INTERCEPT_MEAN])
         if remembers:
             for m in range(first, stop):  # a row that is in the batch twice changes the table once
                 i = order[m]
                 share = (derivatives[m - first] - table[i]) / n
                 table[i] = derivatives[m - first]
                 rows.add(i, share, mean)
-                ends[1] += share
+                ends[INTERCEPT_MEAN] += share
     return change

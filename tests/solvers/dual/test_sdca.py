@@ -182,7 +182,8 @@ def test_an_epoch_is_its_twin(loss, l1, storage):
     n, d, l2, b_factor = 23, 6, 0.05, 0.3
     order = np.random.default_rng(1).permutation(np.flatnonzero(weights))
     point, duals, terms, sizes, moves = np.zeros(d + 1), *np.zeros((4, n))
-    options, corners = np.array([1.0 / (l2 * n), l1 / l2, b_factor]), None if loss.smooth else True
+    options = dual.DualOptions(1.0 / (l2 * n), l1 / l2, b_factor)
+    corners = None if loss.smooth else True
     args = stored(X, storage), samples(y, weights, offsets), loss, corners, order, (X**2).sum(1)
     step = dual.smooth_step if loss.smooth else dual.nonsmooth_step
     u, t = np.zeros(n), np.zeros(n)
