@@ -27,7 +27,7 @@ class NotNumbersError(ValueError, TypeError):
 
 def refuse_no_table(X):
     """Raise ValueError for an X that is no rows of numbers: none, the name of a file, a dictionary,
-    what has its rows elsewhere, or dates.
+    what has its rows elsewhere, dates, or columns of one name.
     """
     if X is None:
         raise ValueError("X is None; give rows of numbers, (n_samples, n_features)")
@@ -46,6 +46,7 @@ def refuse_no_table(X):
             f"X is {str(X)!r}, not rows of numbers; read the file first, for example with "
             "pandas.read_csv, or see fastgd.from_parquet"
         )
+    _refuse_one_name(X)
     for name, kind in _kinds_of_columns(X):
         if str(kind).lower().startswith(TIMES):
             raise ValueError(
@@ -77,10 +78,6 @@ def explained(error, X, y=None):
         )
     if text.startswith("setting an array element with a sequence"):
         return ValueError(_uneven(X, "X") or _uneven(y, "y") or text)
-    if "unique column names" in text:
-        names = [str(one) for one in X.columns]
-        twice = next(one for one in names if names.count(one) > 1)
-        return ValueError(f"X has {names.count(twice)} columns named {twice!r}; rename them")
     if text.startswith("Complex data"):
         name = "X" if np.iscomplexobj(X) else "y"
         return ValueError(f"{text.splitlines()[0]}: {name} holds complex numbers")
@@ -126,6 +123,16 @@ def first_missing(y):
             if not isinstance(value, str) and str(value) in MISSING:
                 return row, value
     return None
+
+
+def _refuse_one_name(X):
+    """Raise ValueError for a frame with two columns of one name, which older releases of
+    scikit-learn let pass and newer ones refuse in words of another library.
+    """
+    names = list(getattr(X, "columns", ()))
+    if len(set(names)) < len(names):
+        twice = next(one for one in names if names.count(one) > 1)
+        raise ValueError(f"X has {names.count(twice)} columns named {str(twice)!r}; rename them")
 
 
 def _one_dimensional(X, y):

@@ -90,7 +90,7 @@ BAD_X = {
         pd.DataFrame(X, columns=["a", "b", "a", "c"]),
         "X has 2 columns named 'a'; rename them",
     ),
-    "three axes": (X[:, :, None], r"dim 3, .* X has shape \(12, 4, 1\): X.reshape\(len\(X\), -1\)"),
+    "three axes": (X[:, :, None], r"dim 3\b.* X has shape \(12, 4, 1\): X.reshape\(len\(X\), -1\)"),
     "dates": (np.full((N, D), np.datetime64("2020-01-01")), "dtype|datetime|float"),
     "text column": (
         pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "d": ["x"] * N}),
