@@ -129,19 +129,23 @@ def fit_targets(task, samples, seeds, starts, states):
             # Between two targets, or while the main thread waited for the others.
             interrupts.append(interrupt)
             ended.set()
-    if not ended.is_set():
-        return runs
-    if task.checkpoint is not None:
-        task.checkpoint.flush()
-    begun = next((run for run in runs if run is not None), None)
-    if begun is None:
-        raise interrupts[0]
+    if ended.is_set():
+        if task.checkpoint is not None:
+            task.checkpoint.flush()
+        if not any(runs):
+            raise interrupts[0]
+        _complete(runs, objective_of, starts, table)
+    return runs
+
+
+def _complete(runs, objective_of, starts, table):
+    """Give each target of a fit that was interrupted a run."""
+    plan = next(run for run in runs if run is not None).plan
     for k, run in enumerate(runs):
-        runs[k] = run or _not_begun(objective_of(k), starts[k], begun.plan)
+        runs[k] = run or _not_begun(objective_of(k), starts[k], plan)
         _move_coef(runs[k], table, k)
     if all(run.result.reason is not StopReason.INTERRUPTED for run in runs):
         runs[-1].result.reason = StopReason.INTERRUPTED
-    return runs
 
 
 def runs_at_once(task, n_targets):
