@@ -273,7 +273,9 @@ def _gain_by_matrix(F, v, value, gradient):
         return np.inf
     if not F.term.smooth:
         moving = np.flatnonzero((v != 0.0) | (gradient != 0.0))
-        matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
+        matrix = matrix[np.ix_(moving, moving)]
+        gradient = gradient[moving]
+        noise = noise[moving]
         factor = Factor(matrix) if moving.size else None
     else:
         factor, _ = factor_of(F, lambda: curvatures, matrix, singular=curvatures is None)

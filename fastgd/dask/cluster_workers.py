@@ -194,7 +194,9 @@ class ClusterWorkers:
                 futures[address] = getattr(self.actors[address], method)(*arguments)
             except RuntimeError as error:  # the actor is known to be lost
                 futures[address] = error
-        answers, lost, silence = {}, [], _Silence(futures)
+        answers = {}
+        lost = []
+        silence = _Silence(futures)
         for address, future in futures.items():
             try:
                 answers[address] = self._result(address, future, silence)

@@ -253,7 +253,9 @@ class ConvergenceDisplay:
         own = {**own, "label": curve.label, **line_kw}
         self.lines_ += self.ax_.plot(curve.x, curve.y, **own)
         if curve.star.any():
-            x, y, color = curve.x[curve.star], curve.y[curve.star], self.lines_[-1].get_color()
+            x = curve.x[curve.star]
+            y = curve.y[curve.star]
+            color = self.lines_[-1].get_color()
             self.ax_.plot(x, y, "*", color=color, markersize=12)
 
     def _curves(self, what, against, best):

@@ -186,7 +186,9 @@ def _forget(solver, state, keep, X):
     shows that the data have drifted.
     """
     solver.fade(state, keep)
-    F, v, memory = solver.objective, state.point, state.memory
+    F = solver.objective
+    v = state.point
+    memory = state.memory
     if _few(solver) is not None:
         models = [_few_products(solver, state, m) for m in (memory.answer_in, memory.iterate_in)]
     elif (average := solver.answer(state)) is v:

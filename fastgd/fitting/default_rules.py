@@ -105,7 +105,9 @@ def _rules_of_falls(task, plan, solver):
 
 def _rules_of_standstill(settings, tried, objective, so_far=None):
     """A rule by which a plan of all rows is left that brings no more, where another may follow."""
-    F, plan, tol = objective, tried[-1], settings.tol
+    F = objective
+    plan = tried[-1]
+    tol = settings.tol
     if F.loss.online or plan.batch_size not in ("full", "growing"):
         return []
     method = _method(plan, F, tol)
@@ -154,7 +156,9 @@ def rules_of_rivals(settings, tried, objective, so_far=None, left=None, most=np.
     gradients, and how many coefficients are not 0 a working set, and an interior point method on
     a few columns; none is known before.
     """
-    F, plan, tol = objective, tried[-1], settings.tol
+    F = objective
+    plan = tried[-1]
+    tol = settings.tol
     if settings.solver != "auto" or plan.solver not in batch_sizes() or is_again(tried):
         return []
     method = of_plan(plan, F, tol)

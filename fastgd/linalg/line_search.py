@@ -123,7 +123,10 @@ def weak_wolfe(look, value, derivative, share, start, direction, slack=0.0, tria
     >>> weak_wolfe(look, 25.0, -10.0, 0.125, np.zeros(1), np.ones(1))
     (0.5, 'here')
     """
-    low, high, best, least = 0.0, np.inf, None, np.inf
+    low = 0.0
+    high = np.inf
+    best = None
+    least = np.inf
     for _ in range(trials):
         reached, steepness, found = look(share)
         close = abs(reached - value) <= slack and abs(steepness) <= abs(derivative)

@@ -72,7 +72,9 @@ class Multinomial(VectorLoss):
         self.value_and_derivatives(predictions, target, out)
 
     def value_and_derivatives(self, predictions, target, out):
-        largest, total, rest = predictions[0], 0.0, 0.0
+        largest = predictions[0]
+        total = 0.0
+        rest = 0.0
         for k in range(predictions.size):
             largest = max(largest, predictions[k])
         for k in range(predictions.size):
@@ -87,7 +89,9 @@ class Multinomial(VectorLoss):
         return self.of_odds(rest, largest - predictions[own])
 
     def curvature_product(self, predictions, target, direction, out):
-        largest, total, mean = predictions[0], 0.0, 0.0
+        largest = predictions[0]
+        total = 0.0
+        mean = 0.0
         for k in range(predictions.size):
             largest = max(largest, predictions[k])
         for k in range(predictions.size):

@@ -85,7 +85,9 @@ class NewtonPath(PathRuns):
 
     def _follow(self, alpha):
         """Make what is remembered that of the objective with this alpha: no pass."""
-        F, state, before = self.objective, self.state, self.objective.l2
+        F = self.objective
+        state = self.state
+        before = F.l2
         F.set_alpha(alpha)
         diagonal_shift = np.zeros(F.size)
         diagonal_shift[: F.n_features] = F.l2 - before

@@ -125,7 +125,9 @@ def gram_sum(part, alike, curvatures):
 
     With `alike` dense and CSR rows give the same bits.
     """
-    F, cuts, length = part, matrix_cuts(part), part.row_length
+    F = part
+    cuts = matrix_cuts(part)
+    length = part.row_length
     if alike:
         cuts = coarser(F.range_cuts, max(ALIKE_VALUES // (F.n_features + 1) ** 2, 1))
         length = 0.0

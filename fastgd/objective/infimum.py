@@ -91,7 +91,10 @@ def _lowest(loss, target):
         ahead = float(in_python(loss.value, here + step, target))
         if not ahead < value:
             break
-        before, here, value, step = here, here + step, ahead, 2.0 * step
+        before = here
+        here = here + step
+        value = ahead
+        step = 2.0 * step
         if value < loss.infimum - 1.0 - abs(loss.infimum):
             return here, value
     low, high = min(before, here + step), max(before, here + step)

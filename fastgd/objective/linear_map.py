@@ -85,7 +85,9 @@ class LinearMap:
             return self.rows.matvec(np.ascontiguousarray(coef))
         if out is None:
             out = (np.empty if F.parent is None else np.zeros)(F.n_samples)
-        rows, coef, table = self.rows, np.ascontiguousarray(coef), out.reshape(1, -1)
+        rows = self.rows
+        coef = np.ascontiguousarray(coef)
+        table = out.reshape(1, -1)
 
         def work(ranges, cuts, first, last):
             kernels.product(rows, False, coef, ranges, cuts, first, last, table)

@@ -177,7 +177,9 @@ def factor_of(objective, curvatures, matrix, singular=False):
 def _looked_at(F, curvatures, directions):
     """Directions' H directions, (k, k), and H directions, (size, k): one pass."""
     squares, products = F.sum_over_parts(_products_with, directions, rows=(curvatures,))
-    squares, products, d = squares / F.n_active, products / F.n_active, F.n_features
+    squares = squares / F.n_active
+    products = products / F.n_active
+    d = F.n_features
     curved = F.penalty_curvature_at(np.zeros(F.size))
     held = np.column_stack([curved(direction) for direction in directions[:d].T])
     products[:d] += held

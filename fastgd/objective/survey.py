@@ -72,7 +72,9 @@ def survey(source, memory, n_threads=1, shift=False, labels=False):
     places: list[str] = []
     moments: Any = None
     per_row: dict[str, list] = {name: [] for name in PER_ROW}
-    dtype, first, sparse = np.dtype(np.float64), 0, False
+    dtype = np.dtype(np.float64)
+    first = 0
+    sparse = False
     source.look_again()
     for place, block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))

@@ -120,7 +120,9 @@ def _sparse_sum(parts, d, n_formed):
 
 def _completed(F, formed):
     """The whole matrix, (size, size), from the blocks that were formed."""
-    d, k, size = F.n_features + 1, F.n_predictions, F.size
+    d = F.n_features + 1
+    k = F.n_predictions
+    size = F.size
     if formed.shape[1] < k:
         whole = np.empty((d, k, d, k))
         whole[:, :-1, :, :-1] = formed

@@ -151,7 +151,9 @@ class Shifts:
     def at(self, shifts, curved=True):
         """(value, gradient (K,), curvature (K, K)) at these shifts."""
         k, n = self.n_predictions, self.samples.size()
-        value, derivatives, matrix = 0.0, np.zeros(k), np.zeros((k, k))
+        value = 0.0
+        derivatives = np.zeros(k)
+        matrix = np.zeros((k, k))
         for first in range(0, n, self._length):
             chosen = slice(first, min(first + self._length, n))
             height = chosen.stop - first

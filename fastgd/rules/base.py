@@ -59,7 +59,10 @@ def coast_shrinking(shrink, coefficient, count):
     if not 0.0 < shrink < 1.0:
         stays = 1.0 if shrink < 1.0 or count == 0 else 0.0
         return coefficient * stays, coefficient * count * stays
-    s, x, left, total = shrink, 0.0, 1.0, 0.0
+    s = shrink
+    x = 0.0
+    left = 1.0
+    total = 0.0
     if count <= FEW_STEPS:
         for _ in range(count):
             left *= 1.0 - s

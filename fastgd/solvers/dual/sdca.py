@@ -384,7 +384,9 @@ class Sdca(Solver):
         less what an intercept adds to them where the mean of s u is not 0; what it costs the bound
         to make it 0 is known.
         """
-        F, memory, here = self.objective, state.memory, self.rows
+        F = self.objective
+        memory = state.memory
+        here = self.rows
         if memory.last_lower == -np.inf:
             return np.inf
         coef, intercept = F.split(state.point)
@@ -399,7 +401,9 @@ class Sdca(Solver):
 
     def _mean_gap_of_rows(self, memory, at):
         """Mean gap of rows at the unknowns `at`: all that moved much, and some of the others."""
-        F, here, arrays = self.objective, self.rows, (memory.duals, memory.terms)
+        F = self.objective
+        here = self.rows
+        arrays = (memory.duals, memory.terms)
         limit = LARGE_MOVE * float(memory.moves[here].mean())
         large = here[memory.moves[here] > limit]
         others = self._sampled(memory.visits)

@@ -87,7 +87,9 @@ class Accelerated(Preconditioned):
         while True:
             x = self.proximal(y - g / curvature, 1.0 / curvature)
             if float((y - x) @ (x - x_old)) > 0.0:
-                x_old, t, ceiling = y, 1.0, min(ceiling, risen)
+                x_old = y
+                t = 1.0
+                ceiling = min(ceiling, risen)
             t_next = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t * t))
             y_next = self.allowed(x + (t - 1.0) / t_next * (x - x_old))
             v, total_next, smooth, gradient = self.evaluate_at(y_next)

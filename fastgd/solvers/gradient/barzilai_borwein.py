@@ -54,7 +54,9 @@ class BarzilaiBorwein(Preconditioned):
     def advance(self, state):
         """One accepted step; each trial is one pass."""
         memory = state.memory
-        u, g, rate = memory.u, self.own_gradient(state), memory.rate
+        u = memory.u
+        g = self.own_gradient(state)
+        rate = memory.rate
         values = memory.values or [self.total(state)]
         # F is known to about this much, so that less of a rise is no rise.
         slack = 4e-16 * abs(values[-1]) * np.sqrt(u.size + 10)

@@ -50,7 +50,9 @@ class DistanceOverGradients(Preconditioned):
 
     def advance(self, state):
         """One update: one pass."""
-        memory, u, g = state.memory, state.memory.u, self.own_gradient(state)
+        memory = state.memory
+        u = memory.u
+        g = self.own_gradient(state)
         if memory.origin is None:
             memory.slots, memory.origin = empty_slots(self.rule, u.size), u.copy()
             memory.distance = 1e-3 * (1.0 + float(np.linalg.norm(u)))

@@ -54,7 +54,9 @@ class RateBackoff(Preconditioned):
 
     def advance(self, state):
         """One accepted update; each trial is one pass."""
-        memory, u, g = state.memory, state.memory.u, self.own_gradient(state)
+        memory = state.memory
+        u = memory.u
+        g = self.own_gradient(state)
         values = memory.values or [self.total(state)]
         # The last of the gradients is always 1: what it moves tells how far the rule's memory has
         # filled.
@@ -97,7 +99,9 @@ class RateBackoff(Preconditioned):
         """
         slots = np.zeros_like(state.memory.slots)
         direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, self.rule.begin(1))
-        best, rate, factor = self.total(state), 1.0, 4.0
+        best = self.total(state)
+        rate = 1.0
+        factor = 4.0
         direction = direction[:-1]
         if not self.evaluate_at(self.allowed(u - direction))[1] <= best:  # NaN is no better
             factor = 0.25

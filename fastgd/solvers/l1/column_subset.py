@@ -209,7 +209,9 @@ class ColumnSubset:
 
     def _sort(self, kept, missing):
         """These columns behind those that are sorted."""
-        n, part, begin = self.objective.n_samples, None, kept.values.size
+        n = self.objective.n_samples
+        part = None
+        begin = kept.values.size
         if self.rows.sparse:
             counts = self.counts()[missing]
         else:

@@ -172,7 +172,9 @@ class ConcaveSet(Solver):
 
     def _search(self, state, chosen, matrix, tolerance):
         """A point with F low enough, and the rows there; None where the model does not fall."""
-        F, memory, d = self.objective, state.memory, self.objective.n_features
+        F = self.objective
+        memory = state.memory
+        d = F.n_features
         size, rows = chosen.size, self._rows
         lows, derivatives, bends, heights = self._pieces
         n_unknowns = size + F.fit_intercept

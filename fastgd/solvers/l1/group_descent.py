@@ -82,7 +82,9 @@ class GroupDescent:
         least norm is longer than `tolerance`, as far as so many rounds get; or than what is
         `tighter` while epochs have taken no more than `free` ns, as they are counted.
         """
-        before, spent, aim = np.inf, 0.0, min(tolerance, tighter)
+        before = np.inf
+        spent = 0.0
+        aim = min(tolerance, tighter)
         for turn in range(ROUNDS):
             changed = self._epochs(0.1 * aim)
             spent += (EPOCHS + 1) * self._epoch_time()
@@ -116,7 +118,9 @@ class GroupDescent:
             largest, other = self.model.epoch(self.coef, *groups, every)
             if largest <= tolerance:
                 return changed or other
-            changed, every, first = changed or other, False, max(first, largest)
+            changed = changed or other
+            every = False
+            first = max(first, largest)
             points = [] if other else points
             points.append([one.copy() for one in arrays])
         if len(points) > 2 and largest > QUICK * first:

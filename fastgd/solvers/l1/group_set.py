@@ -284,7 +284,9 @@ class GroupSet(Solver):
         wrong by u sqrt(H_jj) s, and the value by u s^2, where s = sqrt(2 F) + sum_k sqrt(H_kk)
         (|step_k| + |w_k|) + max_i |offset_i|.
         """
-        F, memory, point = self.objective, state.memory, state.point
+        F = self.objective
+        memory = state.memory
+        point = state.point
         if not (self._knows_all and self._may_take_all and self.tol > 0.0):
             return False
         matrix = measured_once(F, mean_products)
@@ -345,7 +347,9 @@ class GroupSet(Solver):
         """Unknowns, (size,), where F is least over these groups, from `table` on: to the first goal
         at least, and to the second while that takes less than a pass.
         """
-        F, d, features = self.objective, self.objective.n_features, groups.features
+        F = self.objective
+        d = F.n_features
+        features = groups.features
         coef = table[features].T.copy()
         model = self._model(groups, coef, gradient)
         least, tighter = goals

@@ -185,7 +185,9 @@ def newton_step(columns, coef, gradient, rows, model):
     """One step from these coefficients of the columns, a `StepTaken`; the arrays of `rows` but its
     products go into it.
     """
-    F, linear_map, size = columns.objective, columns.linear_map, model.chosen.size
+    F = columns.objective
+    linear_map = columns.linear_map
+    size = model.chosen.size
     target, converged, time = _minimum(columns, coef, gradient, rows, model)
     trial = coef.copy()
     trial[model.chosen] = target[:size]
@@ -227,7 +229,9 @@ def _minimum(columns, coef, gradient, rows, model):
     """Where the model is least: the chosen coefficients, and the intercept if there is one;
     whether coordinate descent found it, and what it took beside passes, in ns.
     """
-    F, chosen, size = columns.objective, model.chosen, model.chosen.size
+    F = columns.objective
+    chosen = model.chosen
+    size = model.chosen.size
     n_unknowns = size + F.fit_intercept
     curvatures = rows.curvatures
     if model.damping > 0.0:

@@ -68,7 +68,9 @@ class VectorJointModel:
 
     def _curvature(self, rows):
         """Curvature of the mean loss in these coordinates."""
-        F, k, size = self.F, self.F.n_predictions, self.places.size
+        F = self.F
+        k = F.n_predictions
+        size = self.places.size
         columns, place = np.unique(self.places // k, return_inverse=True)
         which = self.places % k
         of_predictions = [np.flatnonzero(which == c) for c in range(k)]

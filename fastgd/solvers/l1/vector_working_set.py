@@ -293,7 +293,9 @@ class VectorWorkingSet(Solver):
         """The part of this iteration: that of the last one if it holds all that violate, else
         another, else X itself.
         """
-        F, memory, k = self.objective, state.memory, self.objective.n_predictions
+        F = self.objective
+        memory = state.memory
+        k = F.n_predictions
         if memory.all_columns:
             return self._all
         coef, gradient = (one[: F.n_features * k] for one in (state.point, state.gradient))
@@ -340,7 +342,9 @@ class VectorWorkingSet(Solver):
             after, swept = self._step(part, state.memory, found, left)
             if after is None:
                 break
-            found, steps, inner_goal = after, steps + 1, INNER * first
+            found = after
+            steps += 1
+            inner_goal = INNER * first
             if not part.is_all:
                 most = MAX_COLUMN_STEPS if swept else MAX_STEPS
             left = part.violation(*found[:2])

@@ -334,7 +334,9 @@ class WorkingSet(Solver):
         """Steps on the working set, then the gradient of all columns: a pass and a half, and what
         the set takes.
         """
-        F, memory, d = self.objective, state.memory, self.objective.n_features
+        F = self.objective
+        memory = state.memory
+        d = F.n_features
         if state.iteration == 0 and state.value is None:
             self._start(state)
         elif self._point is not state.point:
@@ -377,7 +379,9 @@ class WorkingSet(Solver):
 
         Not after a step on some of the rows.
         """
-        F, d, fallen = self.objective, self.objective.n_features, state.memory.fall
+        F = self.objective
+        d = F.n_features
+        fallen = state.memory.fall
         step = last.step
         if step.share < 1.0 or not fallen <= np.sqrt(self.tol):
             return
@@ -418,7 +422,10 @@ class WorkingSet(Solver):
 
     def _steps(self, columns, u, gradient, state):
         """Newton steps on some columns, from coefficients `u`: `StepsTaken`."""
-        F, rows, steps, kept_columns = self.objective, self._rows, 0, None
+        F = self.objective
+        rows = self._rows
+        steps = 0
+        kept_columns = None
         memory, last = state.memory, None
         fall = memory.fall
         u, first = u.copy(), _violation(F, u, gradient, rows)
@@ -556,7 +563,9 @@ class WorkingSet(Solver):
         """Columns of this iteration: those of the last one if they hold all that violate, else
         others, else X itself.
         """
-        F, memory, d = self.objective, state.memory, self.objective.n_features
+        F = self.objective
+        memory = state.memory
+        d = F.n_features
         coef, gradient = state.point[:d], state.gradient[:d]
         working_set = memory.working_set
         if (

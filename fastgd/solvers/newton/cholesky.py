@@ -262,7 +262,9 @@ class Newton(Solver):
         """One step, for one pass; one more where the curvature is taken anew, for each halving
         and each doubling.
         """
-        F, memory, g = self.objective, state.memory, state.gradient
+        F = self.objective
+        memory = state.memory
+        g = state.gradient
         close = self._close(state)
         if self._refresh_pays(state):
             self._take_curvature(state)
@@ -546,7 +548,9 @@ class Newton(Solver):
 
     def _search(self, state, step, derivative, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
-        F, memory, rate = self.objective, state.memory, 1.0
+        F = self.objective
+        memory = state.memory
+        rate = 1.0
         too_far = np.inf
         ahead = self.matrix_with_step and not self._close(state)
         while rate > MIN_RATE:
@@ -591,7 +595,9 @@ class Newton(Solver):
             if not there < reached:
                 break
             self._curvatures, self._spare = self._spare, self._curvatures
-            rate, reached, found = 2.0 * rate, there, (point, value, gradient)
+            rate = 2.0 * rate
+            reached = there
+            found = (point, value, gradient)
         return rate, found
 
     def _evaluated(self, point, memory):

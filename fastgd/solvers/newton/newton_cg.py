@@ -138,7 +138,9 @@ class NewtonCG(Preconditioned):
         """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F
         enough, or None.
         """
-        derivative, value, start = float(g @ direction), state.value, state.memory.u
+        derivative = float(g @ direction)
+        value = state.value
+        start = state.memory.u
         if not derivative < 0.0:
             return None
         for share in halvings(start=start, direction=direction):

@@ -171,7 +171,9 @@ class ProximalNewton(Solver):
 
     def advance(self, state):
         """One step: a matrix, and a pass for each trial."""
-        F, memory, g = self.objective, state.memory, state.gradient
+        F = self.objective
+        memory = state.memory
+        g = state.gradient
         curvature_cap, matrix = memory.curvature_cap, self._take_curvature(state)
         target = self._minimum(state, matrix)
         move = target - state.point
@@ -243,7 +245,9 @@ class ProximalNewton(Solver):
 
     def _minimum(self, state, matrix):
         """Where the model is least."""
-        F, point, gradient = self.objective, state.point.copy(), state.gradient.copy()
+        F = self.objective
+        point = state.point.copy()
+        gradient = state.gradient.copy()
         diagonal = np.diag(matrix)
         subgradient = F.subgradient(state.point, state.gradient)
         seen = diagonal > 0.0

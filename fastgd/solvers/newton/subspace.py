@@ -292,7 +292,9 @@ class RowSubspace(Solver):
         Where the kept images are found to have drifted away, the next iteration begins with new
         ones.
         """
-        F, memory, point = self.objective, state.memory, state.point
+        F = self.objective
+        memory = state.memory
+        point = state.point
         coef, intercept = F.split(point)
         coef = np.ascontiguousarray(coef).ravel()
         loss, derivatives = self.linear_map.derivatives(self.linear_map.matvec(coef), intercept)[:2]
@@ -420,10 +422,15 @@ class RowSubspace(Solver):
         Where a full step goes too far (curvature that vanishes or jumps), curvature is raised and
         another step follows; no trial reads X.
         """
-        F, linear_map, intercept = self.objective, self.linear_map, memory.intercept
+        F = self.objective
+        linear_map = self.linear_map
+        intercept = memory.intercept
         columns, start = images[:, :-1], np.zeros(len(images))
         start[0] = has_point  # the point is the first direction, unless it is 0
-        point, shift, predictions, curvature_cap = start, 0.0, start @ columns, 0.0
+        point = start
+        shift = 0.0
+        predictions = start @ columns
+        curvature_cap = 0.0
         for _ in range(STEPS):
             _, derivatives, curvatures = linear_map.derivatives(
                 predictions, intercept + shift, curvature_cap

@@ -174,7 +174,9 @@ class BlockNewton(Solver):
 
     def advance(self, state):
         """One step: a pass, and one for each halving."""
-        F, memory, g = self.objective, state.memory, state.gradient
+        F = self.objective
+        memory = state.memory
+        g = state.gradient
         tired = memory.n_steps >= self._patience(memory) and not self._nearly_there(state)
         if memory.blocks is None or tired:
             memory.blocks = None  # before there are others: 49 MB of 784 columns, 10 classes

@@ -137,7 +137,9 @@ class RowCurvatures:
 
     def _add(self, chosen, parts, matrix):
         """Add what the rows `chosen` have."""
-        F, m, curvature_cap = self.objective, len(parts), self.curvature_cap
+        F = self.objective
+        m = len(parts)
+        curvature_cap = self.curvature_cap
         own = samples_of(F.samples, chosen)
         predictions = self.predictions[chosen]
         if curvature_cap > 0.0:

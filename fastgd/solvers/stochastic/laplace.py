@@ -96,7 +96,9 @@ class Laplace(Solver):
 
         A curvature that is not finite is none to remember.
         """
-        F, memory, n = self.objective, state.memory, self.objective.n_active
+        F = self.objective
+        memory = state.memory
+        n = F.n_active
         self.before, point = (memory.matrix, memory.chunks), state.point
         earlier = np.zeros((F.size, F.size))
         if memory.matrix is not None:

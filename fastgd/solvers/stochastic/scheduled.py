@@ -272,7 +272,9 @@ class Stochastic(Solver):
 
     def advance(self, state):
         """Run one epoch over all rows."""
-        F, memory, loss_sum = self.objective, state.memory, 0.0
+        F = self.objective
+        memory = state.memory
+        loss_sum = 0.0
         if memory.journal is not None and self.few is None:
             self._part(memory)
         memory.known = None if self.few is None else self._known(state.point, memory)
@@ -303,7 +305,9 @@ class Stochastic(Solver):
         """Move `point` and what is in `memory` by the kernel for this rule and these rows of a
         part; what it tells of the loss.
         """
-        F, total, counters = self.objective, memory.iterate_sum, memory.counters
+        F = self.objective
+        total = memory.iterate_sum
+        counters = memory.counters
         if self.few is not None:
             return self._narrow_epoch(self.few, order, point, memory, options)
         data = part.rows, part.samples, F.loss
@@ -322,7 +326,9 @@ class Stochastic(Solver):
 
     def _epoch_with_updates(self, on_update, part, order, point, memory, options):
         """`_epoch`, a few rows at a time, with the point told in between."""
-        size, rows, loss_sum = self.objective.size, self._rows_between(), 0.0
+        size = self.objective.size
+        rows = self._rows_between()
+        loss_sum = 0.0
         for first in range(0, order.size, rows):
             loss_sum += self._epoch(part, order[first : first + rows], point, memory, options)
             on_update(point.ravel()[:size])
@@ -387,7 +393,9 @@ class Stochastic(Solver):
         """The same of a rule with slots: moves `few`, the unknowns and sums of the chosen columns,
         and others where they are.
         """
-        F, total, counters = self.objective, memory.iterate_sum, memory.counters
+        F = self.objective
+        total = memory.iterate_sum
+        counters = memory.counters
         begun, averaged = counters
         slots, at = memory.slots.reshape(-1, *total.shape), np.append(chosen, F.n_features)
         few_slots = slots.take(at, axis=1)

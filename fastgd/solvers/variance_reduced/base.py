@@ -181,7 +181,9 @@ class VarianceReduced(Solver):
         """One epoch from the point of the state; returns the new point and the sum of the
         squared differences.
         """
-        F, memory, tuning = self.objective, state.memory, state.memory.tuning
+        F = self.objective
+        memory = state.memory
+        tuning = memory.tuning
         order = row_order(self.order_of, self.seed, state.iteration, self.shuffle)
         step = tuning.step * memory.step_factor
         columns = self._columns(state, step)
