@@ -69,7 +69,11 @@ CAUSES = (
         r"opcode \((?:STORE|DELETE)_GLOBAL\)",
         "a method cannot change what is global; use a variable, or a field of {self}",
     ),
-    (r"format spec in f-strings", "a format in an f-string cannot be compiled; leave it out"),
+    (
+        # The opcode is Python 3.13's.
+        r"format spec in f-strings|opcode \(FORMAT_WITH_SPEC\)",
+        "a format in an f-string cannot be compiled; leave it out",
+    ),
     (r"Illegal IR, del", "`del` cannot be compiled; leave it out"),
     (r"Unsupported context manager", "`with` cannot be compiled; leave it out"),
     (
