@@ -272,6 +272,15 @@ def _central_path(rounds, share):
     return [(min(times) - known) / F.n_samples]
 
 
+def _duals_loop(rounds, share):
+    """ns a row of a loop over its dual variables: a hinge, as many rows."""
+    F = Objective("hinge", _dense(int(100_000 * share), 1), np.ones(int(100_000 * share)), n_jobs=1)
+    solver = CentralPath(F)
+    state = solver.start(np.zeros(F.size))
+    place = state.memory.products, 0.0, state.memory.duals, *np.zeros((2, F.n_samples))
+    return [_best(rounds, lambda: solver.row_steps.begin(*place)) / F.n_samples]
+
+
 def _column_values(rounds, share):
     """ns of a stored value in an epoch of coordinate descent on the columns, all of which move:
     20,000 CSR rows, 20 nonzeros, 2,000 columns.
@@ -431,6 +440,7 @@ MEASURES = {
     _exclusive: ("OUT_OF_ORDER",),
     _past_steps: ("QUASI_NEWTON",),
     _central_path: ("PATH_ROW",),
+    _duals_loop: ("DUALS_LOOP",),
     _column_values: ("COLUMN_VALUE",),
     _model_paths: ("MODEL_PATH",),
     _groups: ("GROUP_STEP", "GROUP_EPOCH"),

@@ -160,6 +160,11 @@ PATH_ROW = Cost(
     "What the two dual variables of a row take in an iteration on the central path, beside its "
     "matrix and three passes.",
 )
+DUALS_LOOP = Cost(
+    4.0,
+    "ns a piece of a row",
+    "A loop over the dual variables of rows there: 3 to 3.5 of a hinge, 4.3 to 4.9 of two pieces.",
+)
 COLUMN_VALUE = Cost(
     3.0,
     "ns a stored value",

@@ -12,6 +12,8 @@ import numpy as np
 TO_THE_END = 0.995
 # What is left between a variable and its end when rounding has taken it away.
 TINY = 1e-30
+# Between which multiples of mu the products that a step reaches are left as they are.
+LEAST, MOST = 0.1, 10.0
 
 
 class BoundedDuals:
@@ -27,7 +29,7 @@ class BoundedDuals:
     --------
     >>> duals, u = BoundedDuals(-1.0, 1.0, 0.0), np.array([0.0, 3.0])
     >>> point = duals.at(u, duals.start(u))
-    >>> equations = point.equations(mu=0.1)
+    >>> equations = point.equations(np.full((2, 2), 0.1))
     >>> change = equations.step(np.zeros(2))
     >>> round(point.longest(change), 2), (point.s + change[0]).round(2)
     (0.7, array([0. , 0.5]))
@@ -110,11 +112,29 @@ class InteriorPoint:
         self.high_curvature = self.b * self.high_inverse
         self.curvature = 1.0 / (duals.bend + self.low_curvature + self.high_curvature)
 
-    def equations(self, mu, last=None):
-        """The `Equations` of a step to this mu; `last` is a step whose products are taken into
-        account.
+    def equations(self, asked=None):
+        """The `Equations` of a step to products a (s - low) and b (high - s) of 0, or as `asked`,
+        (2, n).
         """
-        return Equations(self, mu, last)
+        return Equations(self, asked)
+
+    def corrected(self, mu, step):
+        """What to ask for: products of `mu`, where those of the changes of `step` count."""
+        s, a, b = step
+        return np.stack([mu - s * a, mu + s * b])
+
+    def centred(self, asked, step, mu, share):
+        """The same with more, or less, where the products at that share of a step to `asked` are
+        far from `mu`.
+        """
+        s, a, b = step
+        reached = np.stack(
+            [
+                (self.to_low + share * s) * (self.a + share * a),
+                (self.to_high - share * s) * (self.b + share * b),
+            ]
+        )
+        return asked + centring(reached, mu)
 
     def products(self, step, weights):
         """Sum of what should be mu, a (s - low) and b (high - s), after a share t of a step: c0
@@ -151,12 +171,11 @@ class Equations:
     products at mu, both to first order.
     """
 
-    def __init__(self, point, mu, last=None):
+    def __init__(self, point, asked=None):
         self.point, self.low_rest, self.high_rest = point, 0.0, 0.0
-        if mu != 0.0 or last is not None:
-            s, a, b = (0.0, 0.0, 0.0) if last is None else last
-            self.low_rest = (mu - s * a) * point.low_inverse
-            self.high_rest = (mu + s * b) * point.high_inverse
+        if asked is not None:
+            self.low_rest = asked[0] * point.low_inverse
+            self.high_rest = asked[1] * point.high_inverse
         self.residual = point.u - point.duals.bend * point.s + self.low_rest - self.high_rest
 
     def target(self):
@@ -184,6 +203,13 @@ def aimed_at(means, share):
     """
     mu, ahead = float(means[0]), float(means @ [1.0, share, share**2])
     return mu, mu * (max(ahead, 0.0) / mu) ** 3 if mu > 0.0 else 0.0
+
+
+def centring(products, mu):
+    """How much more to ask for where a step reaches these products (Gondzio, 1996, "Multiple
+    centrality corrections in a primal-dual method for linear programming").
+    """
+    return np.maximum(np.clip(products, LEAST * mu, MOST * mu) - products, -MOST * mu)
 
 
 def _size(u, weights):

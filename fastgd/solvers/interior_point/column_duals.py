@@ -130,9 +130,17 @@ class ColumnPoint:
         self.duals, self.variables = duals, variables
         self.curvature = duals.summed(variables.curvature)
 
-    def equations(self, mu, last=None):
-        """The `ColumnEquations` of a step to this mu."""
-        return ColumnEquations(self.duals, self.variables.equations(mu, last))
+    def equations(self, asked=None):
+        """The `ColumnEquations` of a step to what is asked for."""
+        return ColumnEquations(self.duals, self.variables.equations(asked))
+
+    def corrected(self, mu, step):
+        """As of an `InteriorPoint`."""
+        return self.variables.corrected(mu, step)
+
+    def centred(self, asked, step, mu, share):
+        """As of an `InteriorPoint`."""
+        return self.variables.centred(asked, step, mu, share)
 
     def products(self, step, weights):
         """As of an `InteriorPoint`; `weights` is a number."""

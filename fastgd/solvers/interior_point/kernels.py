@@ -16,13 +16,19 @@ vectorise, too.
 
 import numpy as np
 
-from fastgd.runtime.jit import kernel
-from fastgd.solvers.interior_point.bounded_duals import TINY
+from fastgd.runtime.jit import callee, kernel
+from fastgd.solvers.interior_point.bounded_duals import LEAST, MOST, TINY
 
 # Rows of a tile: all its vectors are 25 KB.
 TILE = 128
 # What `sweep` is for.
-BEGIN, PREDICT, CORRECT, MEASURE, MOVE = range(5)
+BEGIN, PREDICT, CORRECT, CENTRE, MEASURE, MOVE = range(6)
+
+
+@callee
+def centring(product, mu):
+    """How much more to ask for where a step reaches this product."""
+    return max(min(max(product, LEAST * mu), MOST * mu) - product, -MOST * mu)
 
 
 @kernel
@@ -38,7 +44,8 @@ def sweep(
     asked,
     moves,
     move_intercept,
-    amount,
+    mu,
+    share,
     cuts,
     first,
     last,
@@ -53,11 +60,12 @@ def sweep(
     BEGIN: curvatures of the rows times their weights, and of their pieces, where `of_pieces` is
     not empty.  PREDICT: sums of the products after a share t of the step, c0 + c1 t + c2 t^2,
     times the weights, and the greatest inverse of a share at which a variable reaches its end, at
-    least 1, into `sums[:, b]`.  CORRECT: asks for products of `amount` less those of the step's
-    changes.  MEASURE: the sums of a step to these.  MOVE: the variables go that share of it.
+    least 1, into `sums[:, b]`.  CORRECT: asks for products of `mu` less those of the step's
+    changes.  CENTRE: asks for more, or less, where those at that `share` of the step are far from
+    `mu`.  MEASURE: the sums of a step to what is asked for.  MOVE: variables go that `share` of it.
 
-    BEGIN and CORRECT give the derivatives of the rows where u does not change, over `n_active`.
-    Before CORRECT no products are asked for.
+    BEGIN, CORRECT and CENTRE give the derivatives of the rows where u does not change, over
+    `n_active`.  Before CORRECT no products are asked for.
     """
     (low, high, bend), (targets, weights, offsets) = ends, samples
     has_low, has_high = low > -np.inf, high < np.inf
@@ -95,7 +103,7 @@ def sweep(
                     low_inverse[m] = 1.0 / max(s[m] - low, TINY)
                     high_inverse[m] = 1.0 / max(high - s[m], TINY)
                     c[m] = 1.0 / (bend + a[m] * low_inverse[m] + b[m] * high_inverse[m])
-                if stage >= MEASURE:
+                if stage >= CENTRE:
                     for m in range(n):
                         asked_a[m], asked_b[m] = asked[0, p, start + m], asked[1, p, start + m]
                 for m in range(n):
@@ -105,9 +113,9 @@ def sweep(
                     db[m] = rest_b - b[m] + b[m] * high_inverse[m] * ds[m]
                 if stage == MOVE:
                     for m in range(n):
-                        duals[0, p, start + m] = s[m] + amount * ds[m]
-                        duals[1, p, start + m] = a[m] + amount * da[m]
-                        duals[2, p, start + m] = b[m] + amount * db[m]
+                        duals[0, p, start + m] = s[m] + share * ds[m]
+                        duals[1, p, start + m] = a[m] + share * da[m]
+                        duals[2, p, start + m] = b[m] + share * db[m]
                 elif stage in (PREDICT, MEASURE):
                     for m in range(n):
                         to_low = max(s[m] - low, TINY) if has_low else 0.0
@@ -124,16 +132,26 @@ def sweep(
                 else:
                     if stage == CORRECT:
                         for m in range(n):
-                            rest_a, rest_b = amount - ds[m] * da[m], amount + ds[m] * db[m]
-                            asked[0, p, start + m], asked[1, p, start + m] = rest_a, rest_b
-                            still[m] += rest_a * low_inverse[m] - rest_b * high_inverse[m]
+                            da[m], db[m] = mu - ds[m] * da[m], mu + ds[m] * db[m]
+                    elif stage == CENTRE:
+                        for m in range(n):
+                            to_low = max(s[m] - low, TINY) if has_low else 0.0
+                            to_high = max(high - s[m], TINY) if has_high else 0.0
+                            there = (to_low + share * ds[m]) * (a[m] + share * da[m])
+                            da[m] = asked_a[m] + centring(there, mu)
+                            there = (to_high - share * ds[m]) * (b[m] + share * db[m])
+                            db[m] = asked_b[m] + centring(there, mu)
+                    if stage != BEGIN:
+                        for m in range(n):
+                            asked[0, p, start + m], asked[1, p, start + m] = da[m], db[m]
+                            still[m] += da[m] * low_inverse[m] - db[m] * high_inverse[m]
                     for m in range(n):
                         derivative[m] += sign[m] * (s[m] + c[m] * still[m])
                         curvature[m] += c[m]
                     if of_pieces.size > 0:
                         for m in range(n):
                             of_pieces[p, start + m] = c[m]
-            if stage in (BEGIN, CORRECT):
+            if stage in (BEGIN, CORRECT, CENTRE):
                 for m in range(n):
                     derivatives[start + m] = weight[m] * derivative[m] / n_active
             if stage == BEGIN:

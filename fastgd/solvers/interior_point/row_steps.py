@@ -5,15 +5,22 @@ from typing import Any
 import numpy as np
 
 from fastgd.losses.piecewise import forms
-from fastgd.objective.cost_model import VALUE
+from fastgd.objective.cost_model import DUALS_LOOP, VALUE
 from fastgd.objective.kernels import NO_ARRAY
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.interior_point import kernels
-from fastgd.solvers.interior_point.kernels import BEGIN, CORRECT, MEASURE, MOVE, PREDICT, TILE
+from fastgd.solvers.interior_point.kernels import (
+    BEGIN,
+    CENTRE,
+    CORRECT,
+    MEASURE,
+    MOVE,
+    PREDICT,
+    TILE,
+)
 
-# Rows of a block, and ns that a piece of a row takes in a sweep.
+# Rows of a block, which has sums of its own.
 BLOCK = 32 * TILE
-SWEEP = 5.0
 # Curvatures of pieces that are not asked for.
 NO_PIECES = np.empty((0, 0))
 
@@ -22,8 +29,9 @@ class RowSteps:
     """Steps of the dual variables of all rows that count, on the threads of an objective: the same
     bits for any number of them.
 
-    An iteration begins at a point, and asks for a first step, a second one that corrects it, and
-    the move.  Of a step it is given by how much predictions change, of each row and of all.
+    An iteration begins at a point, and asks for a first step, a second one that corrects it,
+    perhaps for more of these, and the move.  A step is given by how much predictions change, of
+    each row and of all.
 
     Parameters
     ----------
@@ -52,7 +60,7 @@ class RowSteps:
         if self._asked is None:
             self._asked = np.empty((len(duals) - 1, *duals.shape[1:]))
         self._point = self._part(products), intercept, duals, self._asked
-        self._sweep(BEGIN, (products, 0.0), 0.0, derivatives, curvatures, of_pieces)
+        self._sweep(BEGIN, (products, 0.0), 0.0, 0.0, derivatives, curvatures, of_pieces)
 
     def predict(self, step):
         """Of the means of all products, times weights, after a share t of a step to 0, the three
@@ -65,7 +73,18 @@ class RowSteps:
         """Derivatives for a step to products of `mu`, in which those of the changes of `step`, one
         to 0, count.
         """
-        self._sweep(CORRECT, step, mu, derivatives)
+        self._sweep(CORRECT, step, mu, 0.0, derivatives)
+
+    def centre(self, step, mu, share, derivatives):
+        """Derivatives for a step in which more or less is asked for of products that a `share` of
+        `step` leaves far from `mu`.
+        """
+        self._before = self._asked.copy()
+        self._sweep(CENTRE, step, mu, share, derivatives)
+
+    def undo(self):
+        """Take back what was asked for last."""
+        self._asked[:] = self._before
 
     def measure(self, step):
         """What `predict` tells, of that step."""
@@ -73,7 +92,7 @@ class RowSteps:
 
     def move(self, step, share, duals):
         """Let the dual variables, those of the point, go this share of that step."""
-        self._sweep(MOVE, step, share)
+        self._sweep(MOVE, step, 0.0, share)
         if self._chosen is not None:
             duals[..., self._chosen] = self._point[2]
 
@@ -96,9 +115,9 @@ class RowSteps:
         sums = self._sweep(stage, step)
         return sums[:3].sum(axis=1) / self.objective.n_active, 1.0 / float(sums[3].max())
 
-    def _sweep(self, stage, step, amount=0.0, *out):
+    def _sweep(self, stage, step, mu=0.0, share=0.0, *out):
         moves, move_intercept = step
-        data = *self._data, *self._point, self._part(moves), move_intercept, amount
+        data = *self._data, *self._point, self._part(moves), move_intercept, mu, share
         sums = self._sums(4)
 
         def work(first, last, derivatives=NO_ARRAY, curvatures=NO_ARRAY, of_pieces=NO_PIECES):
@@ -124,7 +143,7 @@ class RowSteps:
         def on_thread(first, last):
             work(first, last, *own)
 
-        n_values = int(SWEEP / VALUE * n_pieces * F.n_active)
+        n_values = int(DUALS_LOOP / VALUE * n_pieces * F.n_active)
         map_ranges(on_thread, self._cuts.size - 1, F.n_threads, n_values)
         if self._chosen is not None:
             for array, part in zip(out, own, strict=True):

@@ -47,9 +47,9 @@ def follow_central_path(matrix, gradient, unknowns, l1, n_penalised):
     for _ in range(MAX_STEPS):
         point = bounded.at(unknowns[penalised], duals)
         factor = Ridged(matrix, point.curvature)
-        _, ahead = _step(factor, gradient, point, 0.0)
+        _, ahead = _step(factor, gradient, point)
         _, mu = aimed_at(point.products(ahead, ones) / (2.0 * n_penalised), point.longest(ahead))
-        step, ahead = _step(factor, gradient, point, mu, ahead)
+        step, ahead = _step(factor, gradient, point, point.corrected(mu, ahead))
         share = min(1.0, TO_THE_END * point.longest(ahead))
         if not np.isfinite(step).all():
             break
@@ -70,9 +70,9 @@ def follow_central_path(matrix, gradient, unknowns, l1, n_penalised):
     unknowns[held] = 0.0
 
 
-def _step(factor, gradient, point, mu, last=None):
+def _step(factor, gradient, point, asked=None):
     """Steps of the unknowns and of the dual variables."""
-    equations, penalised = point.equations(mu, last), slice(0, point.u.size)
+    equations, penalised = point.equations(asked), slice(0, point.u.size)
     residual = gradient.copy()
     residual[penalised] += equations.target()
     step = -factor.solve(residual)

@@ -138,9 +138,10 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
     rows.begin(memory.products, float(state.point[-1]), memory.duals, derivatives, curvatures)
     factor = solver._factor(memory, curvatures, l1_point)
     # A step to 0, and one to mu less the products of its changes.
-    first = solver._step(state, factor, derivatives, spare, l1_point, 0.0)
+    first = solver._step(state, factor, derivatives, spare, l1_point)
     rows.correct(first.of_rows(), solver.row_scale * mu, derivatives)
-    step = solver._step(state, factor, derivatives, derivatives, l1_point, mu, first.l1_duals)
+    asked = None if l1_point is None else l1_point.corrected(mu, first.l1_duals)
+    step = solver._step(state, factor, derivatives, derivatives, l1_point, asked)
     before, variables = memory.duals.copy(), memory.duals[:, :, tile.rows].copy()
     rows.move(step.of_rows(), 1.0, memory.duals)
     duals, moves = (memory.duals - before)[:, :, tile.rows], step.unknowns
@@ -150,7 +151,7 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
     gradient[:5] += F.l2 * (state.point + moves)[:5]
     ahead, u = (tile.pieces.sign * (X @ one.unknowns) for one in (first, step))
     place = solver.row_duals.at(tile.u, variables)
-    every = [(place, variables, duals, tile.u + u, place.equations(0.0).step(ahead))]
+    every = [(place, variables, duals, tile.u + u, place.equations().step(ahead))]
     if l1_point is not None:
         gradient[:5] += memory.l1_duals[0] + step.l1_duals[0]
         u = l1_point.u + moves[:5]
@@ -268,6 +269,44 @@ def test_wide_problems_with_few_nonzero_coefficients_are_proved():
             F = Objective(loss, data, target, alpha=1e-4, penalty="l1")
             state = run(F)[1]
             assert state.memory.gap <= 1e-6 * state.memory.total
+
+
+@PENALTIES
+@pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
+def test_correctors_lead_to_the_same_end_in_fewer_iterations(loss, penalty):
+    found = []
+    for n_correctors in (0, 2):
+        F = problem(loss, n=200, d=8, penalty=penalty, alpha=1e-3)
+        solver = CentralPath(F)
+        solver.n_correctors = n_correctors
+        state = solver.start(F.start())
+        while not nearly_done(solver, state, 1e-9):
+            solver.advance(state)
+        found.append((state.iteration, value(F, solver.answer(state))))
+    (most, expected), (fewest, reached) = found
+    assert fewest < most <= 40
+    assert reached == pytest.approx(expected, rel=2e-9)
+
+
+def test_correctors_are_for_matrices_that_are_dear_beside_a_pass():
+    rng = np.random.default_rng(0)
+    for d, expected in ((5, 0), (200, 2)):
+        X = rng.standard_normal((1000, d))
+        F = Objective("hinge", X, np.where(X[:, 0] > 0.0, 1.0, -1.0))
+        assert CentralPath(F).n_correctors == expected
+
+
+def test_what_is_asked_for_of_columns_is_what_is_asked_for_of_rows():
+    """By hand: products at half a step are brought to between 0.1 and 10 times mu, but for 10."""
+    point = BoundedDuals(-1.0, 1.0, 0.0).at(
+        np.zeros(3), np.array([[0.0] * 3, [1.0] * 3, [2.0] * 3])
+    )
+    step = np.array([[-1.0, 0.0, 1.0], [0.0, -2.0, 98.0], [0.0, 4.0, -4.0]])
+    asked = point.corrected(0.1, step)
+    np.testing.assert_allclose(asked, [[0.1, 0.1, -97.9], [0.1, 0.1, -3.9]])
+    # Products at half a step: 0.5 * 1, 1 * 0, 1.5 * 50 and 1.5 * 2, 1 * 4, 0.5 * 0.
+    found = point.centred(asked, step, 0.1, 0.5) - asked
+    np.testing.assert_allclose(found, [[0.0, 0.01, -1.0], [-1.0, -1.0, 0.01]])
 
 
 @pytest.mark.parametrize("largest", [1e3, 1e6])

@@ -126,6 +126,14 @@ def test_an_iteration_solves_the_equations_of_each_row(loss, weighted):
             for k, distance, towards, multiplier in twin.ends(duals, p, i)
         ]
         assert share == pytest.approx(1.0 / max([*speeds, 1.0]), rel=1e-9)
+    # A corrector for products that so much of the step leaves far from 0.2.
+    reached = twin.products_of(duals + 0.7 * change)
+    aims = np.clip(reached, 0.02, 2.0)
+    more = asked + np.maximum(aims - reached, -2.0)
+    steps.centre(moves, 0.2, 0.7, derivatives)
+    further = duals[0] + twin.steps(False, more)[0]
+    np.testing.assert_allclose(derivatives, twin.derivatives(further), atol=1e-12)
+    steps.undo()
     steps.move(moves, 0.5 * share, moved)
     np.testing.assert_allclose(moved, duals + 0.5 * share * change, rtol=1e-9, atol=1e-12)
 
