@@ -54,7 +54,7 @@ if "rare" in sys.argv[1] or "wide" in sys.argv[1]:
     n, d, given["alpha"] = (3000, 20_000, 1e-3) if "wide" in sys.argv[1] else (5000, 100, 1e-4)
     rng = numpy.random.default_rng(0)
     density = 30 / d if d > 100 else 0.01
-    X = scipy.sparse.random_array((n, d), density=density, format="csr", rng=rng)
+    X = scipy.sparse.random_array((n, d), density=density, format="csr", random_state=rng)
     y = X @ rng.standard_normal(d) + 0.1 * rng.logistic(size=n) > 0.0
 ours = sys.argv[2] == "fastgd"
 if ours:

@@ -299,7 +299,7 @@ def test_far_rows_are_met_by_way_of_a_better_point(monkeypatch):
 
 def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
     rng = np.random.default_rng(1)
-    X = sp.random_array((200, 400), density=0.05, rng=rng, format="csr")
+    X = sp.random_array((200, 400), density=0.05, random_state=rng, format="csr")
     y = np.where(X @ rng.standard_normal(400) + 0.3 * rng.standard_normal(200) > 0, 1.0, -1.0)
     if with_jit(False, True):
         X, y = X[:40], y[:40]
@@ -680,7 +680,7 @@ def test_the_root_of_an_inverse_is_no_less_than_that_of_any_matrix_so_near():
 def test_a_first_proof_that_nothing_speaks_for_waits_for_what_its_matrix_takes():
     """Five tries in 430 passes, each 277 passes' worth of time, had proved nothing."""
     rng = np.random.default_rng(0)
-    X = sp.random_array((400, 200), density=0.01, rng=rng, format="csr")
+    X = sp.random_array((400, 200), density=0.01, random_state=rng, format="csr")
     F = Objective("log_loss", X, np.tile([-1.0, 1.0], 200), alpha=1e-3)
     F.know_null_model()
     proof, v = NewtonProof(F), F.start()

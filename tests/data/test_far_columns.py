@@ -177,7 +177,9 @@ def test_rows_without_far_columns_are_handed_on():
     rows = as_rows(np.random.default_rng(0).standard_normal((50, 3)))
     assert read_shifted(rows, as_samples(SquaredError(), np.zeros(50), 50)) is rows
     assert type(rows) is DenseRows
-    table = sp.random_array((60, 1000), density=0.01, rng=np.random.default_rng(0), format="csr")
+    table = sp.random_array(
+        (60, 1000), density=0.01, random_state=np.random.default_rng(0), format="csr"
+    )
     assert not isinstance(rows_of(table), ShiftedRows)
 
 

@@ -115,7 +115,9 @@ def test_more_columns_than_rows(written, tmp_path):
 
 def test_a_batch_that_grows_among_past_gradients(written, tmp_path):
     """The state of a stage knows the solver, which no file can hold, nor should a pickle."""
-    rows = sp.random_array((200, 90), density=0.05, rng=np.random.default_rng(1), format="csr")
+    rows = sp.random_array(
+        (200, 90), density=0.05, random_state=np.random.default_rng(1), format="csr"
+    )
     y = rows @ np.random.default_rng(2).standard_normal(90) > 0.0
     model = GDClassifier(solver="newton", batch_size="growing", alpha=0.1, warm_start=True)
     whole = check_restored(model, written, tmp_path / "fit", rows, y)

@@ -35,7 +35,7 @@ from support.problems import Quartic
 def classes(n, d, density=1.0, seed=0):
     rng = np.random.default_rng(seed)
     if density < 1.0:
-        X = sp.random_array((n, d), density=density, rng=rng, format="csr")
+        X = sp.random_array((n, d), density=density, random_state=rng, format="csr")
     else:
         X = rng.standard_normal((n, d))
     z = X @ rng.standard_normal(d)

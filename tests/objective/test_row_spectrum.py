@@ -47,7 +47,7 @@ def test_of_a_sample_it_tells_that_of_all(shared):
 
 def test_it_is_looked_at_on_the_columns_that_rows_touch(monkeypatch):
     rng = np.random.default_rng(0)
-    X = sp.random_array((40, 600), density=0.01, rng=rng, format="csr")
+    X = sp.random_array((40, 600), density=0.01, random_state=rng, format="csr")
     found = []
     for many in (600, 601):
         monkeypatch.setattr(moments, "MANY_COLUMNS", many)

@@ -27,7 +27,7 @@ def together(source, n_bytes=1 << 20):
 
 def random_rows(n_rows=60, n_columns=30, seed=0):
     random = np.random.default_rng(seed)
-    X = sp.random_array((n_rows, n_columns), density=0.2, format="csr", rng=random)
+    X = sp.random_array((n_rows, n_columns), density=0.2, format="csr", random_state=random)
     X.data *= 10.0 ** random.integers(-5, 5, X.data.size)
     return X, random.standard_normal(n_rows)
 

@@ -35,7 +35,7 @@ def test_the_largest_category_is_found(storage):
 @pytest.mark.parametrize("seed", range(with_jit(3, 12)))
 def test_no_two_meet_and_no_other_could_be_added(seed):
     rng = np.random.default_rng(seed)
-    X = sp.random_array((60, 40), density=0.05, rng=rng).toarray()
+    X = sp.random_array((60, 40), density=0.05, random_state=rng).toarray()
     X = X[:, rng.permutation(40)]
     X[:, rng.integers(0, 40)] += 1.0
     found = find_exclusive(objective(sp.csr_array(X)))
@@ -88,13 +88,13 @@ def test_too_many_others_end_the_search():
     assert find_exclusive(F, 60).first.size == 14
     assert find_exclusive(F, 39) is None  # 40 are left, as is known now
     assert fewest_others(F, 1000) <= 40
-    text = objective(sp.random_array((300, 400), density=0.1, rng=rng, format="csr"))
+    text = objective(sp.random_array((300, 400), density=0.1, random_state=rng, format="csr"))
     assert fewest_others(text, 50) > 50
 
 
 def test_a_sample_never_asks_for_more_than_there_are():
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        X = sp.random_array((80, 50), density=0.06, rng=rng, format="csr")
+        X = sp.random_array((80, 50), density=0.06, random_state=rng, format="csr")
         F = objective(X)
         assert fewest_others(F, np.inf) <= find_exclusive(F).rest.size

@@ -281,7 +281,7 @@ def test_a_check_comes_when_the_bound_is_there(loss):
     checks.
     """
     rng = np.random.default_rng(0)
-    X = sp.random_array((800, 400), density=0.02, rng=rng, format="csr")
+    X = sp.random_array((800, 400), density=0.02, random_state=rng, format="csr")
     y = np.where(X @ rng.standard_normal(400) + 0.1 * rng.standard_normal(800) > 0.0, 1.0, -1.0)
     for tol in (1e-1, 1e-3):
         F = Objective(loss, X, y, alpha=0.1 / y.size, fit_intercept=False, n_jobs=1)

@@ -68,7 +68,7 @@ def test_a_point_that_another_run_has_brought_is_a_start():
     rarer class.
     """
     rng = np.random.default_rng(0)
-    X = sp.random_array((3000, 40), density=0.1, rng=rng, format="csr")
+    X = sp.random_array((3000, 40), density=0.1, random_state=rng, format="csr")
     X.data[:] = 1.0
     scores = X @ rng.standard_normal(40) + 0.5 * rng.standard_normal(3000)
     y = np.where(scores > np.quantile(scores, 0.97), 1, -1)

@@ -11,9 +11,9 @@ from support.twins import with_ones
 
 
 def objective(n, d, density, storage=sp.csr_array):
-    X = sp.random_array((n, d), density=density, rng=0, format="csr") + sp.eye_array(
-        n, d, format="csr"
-    )
+    X = sp.random_array(
+        (n, d), density=density, random_state=np.random.default_rng(0), format="csr"
+    ) + sp.eye_array(n, d, format="csr")
     return X.toarray(), Objective("squared_error", storage(X), np.zeros(n), penalty="l1", alpha=0.1)
 
 

@@ -25,7 +25,7 @@ RNG_SEED = 5
 def text(n=80, d=400, k=3):
     """Rows that hold a few of many columns, and classes that depend on some."""
     rng = np.random.default_rng(RNG_SEED)
-    X = sp.random_array((n, d), density=0.03, rng=rng, format="csr")
+    X = sp.random_array((n, d), density=0.03, random_state=rng, format="csr")
     scores = X @ (6.0 * rng.normal(size=(d, k))) + rng.gumbel(size=(n, k))
     return X, np.argmax(scores, axis=1)
 

@@ -224,7 +224,7 @@ def test_rough_steps_lead_to_the_same_optimum(fit_intercept, monkeypatch):
     without do.
     """
     rng = np.random.default_rng(3)
-    X = sp.random_array((300, 500), density=0.03, rng=rng, format="csr")
+    X = sp.random_array((300, 500), density=0.03, random_state=rng, format="csr")
     y = np.where(X @ rng.standard_normal(500) + 0.1 * rng.standard_normal(300) > 0.0, 1.0, -1.0)
     found, rough = [], []
     for closest, farest in ((sets.CLOSEST, sets.FAREST), (np.inf, np.inf)):
@@ -251,7 +251,7 @@ def test_rough_steps_lead_to_the_same_optimum(fit_intercept, monkeypatch):
 
 def weak_problem(n=300, d=500, alpha=2e-4, seed=3, **given):
     rng = np.random.default_rng(seed)
-    X = sp.random_array((n, d), density=0.03, rng=rng, format="csr")
+    X = sp.random_array((n, d), density=0.03, random_state=rng, format="csr")
     y = np.where(X @ rng.standard_normal(d) + 0.1 * rng.standard_normal(n) > 0.0, 1.0, -1.0)
     return Objective("log_loss", X, y, penalty="l1", alpha=alpha, **given)
 
@@ -416,7 +416,7 @@ def test_a_block_without_room_has_its_entry(gap):
     another row, or there was no array for it.
     """
     rng = np.random.default_rng(0)
-    X = sp.random_array((800, 1000), density=0.02, rng=rng, format="lil")
+    X = sp.random_array((800, 1000), density=0.02, random_state=rng, format="lil")
     X[gap] = 0.0
     X[gap.start or 50, 3] = 2.0
     X = sp.csr_array(X)

@@ -137,7 +137,7 @@ def test_the_plan_takes_it_where_it_costs_least():
 
 def test_other_data_are_not_searched():
     rng = np.random.default_rng(0)
-    text = sp.random_array((3000, 2000), density=0.02, rng=rng, format="csr")
+    text = sp.random_array((3000, 2000), density=0.02, random_state=rng, format="csr")
     for X in (rng.standard_normal((2000, 300)), text, categories(2000, (100, 5))):
         F = Objective("squared_error", X, rng.standard_normal(X.shape[0]), alpha=1e-3)
         assert cheapest(F, 1e-6)[0] is not Eliminating

@@ -21,7 +21,7 @@ LOSSES = with_jit(
 )
 RNG = np.random.default_rng(0)
 N, D = 400, MANY_COLUMNS + 1
-WIDE = sp.random_array((N, D), density=0.02, format="csr", rng=RNG)
+WIDE = sp.random_array((N, D), density=0.02, format="csr", random_state=RNG)
 WIDE = sp.csr_array(WIDE.multiply(1.0 / np.sqrt(WIDE.multiply(WIDE).sum(axis=1))[:, None]))
 LABELS = np.where(WIDE @ RNG.standard_normal(D) + 0.2 > 0.0, "yes", "no")
 
