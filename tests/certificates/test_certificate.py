@@ -549,6 +549,8 @@ def test_the_decrement_estimates_what_is_left_near_the_optimum(penalty):
     assert likely_gain(F, v, gradient) >= 0.3 * (F.value(v) - F.value(optimum))
 
 
+# Beside two columns of 3.6e10 it is rounding that decides how much of the start is proved.
+@pytest.mark.filterwarnings("ignore::fastgd.ConvergenceWarning")
 @pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("more", [0, 80, 320])
 @pytest.mark.parametrize("level", [0.0, 3.6e10])
