@@ -181,6 +181,9 @@ def check_writable(path):
     if os.path.isdir(path) or not os.path.isdir(folder):
         what = "is a folder" if os.path.isdir(path) else f"needs a folder {folder!r}"
         raise ValueError(f"checkpoint={path!r} {what}; give the path of a file")
+    # A pipe has no end to wait for, nor a device; at the end of the fit it would be removed.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"checkpoint={path!r} is a pipe or a device; give the path of a file")
     try:
         with open(unfinished(path), "wb"):
             pass

@@ -438,6 +438,16 @@ def test_paths_that_cannot_be_written_are_refused(tmp_path):
         GDClassifier(checkpoint=tmp_path / "fit", checkpoint_every=-1).fit(X, Y)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes among its files")
+def test_a_pipe_or_a_device_is_no_file(tmp_path):
+    """A fit read /dev/full until memory was full, and waited for a pipe that nobody wrote to."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(ValueError, match="is a pipe or a device; give the path of a file"):
+            GDClassifier(checkpoint=path).fit(X, Y)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_files_beside_it_are_those_of_others(tmp_path):
     """A file with .tmp at its end had been emptied and removed."""
     other = tmp_path / "fit.tmp"
