@@ -5,7 +5,12 @@ files.
 from pathlib import Path
 
 from fastgd.data.readers.table_blocks import RowBuilder
-from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
+from fastgd.data.readers.table_encoding import (
+    TableColumn,
+    TableEncoder,
+    TableEncoding,
+    refuse_same_names,
+)
 from fastgd.data.readers.table_files import Kind, TableFile, naming, require_pyarrow
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
@@ -121,7 +126,9 @@ def shared_encoding(told):
             if seen is not None:
                 found[name].include(seen)
     own = {name: seen.ordered() for name, seen in found.items()}
-    return TableEncoding(tuple(TableColumn(name, own.get(name)) for name in usual))
+    encoding = TableEncoding(tuple(TableColumn(name, own.get(name)) for name in usual))
+    refuse_same_names(encoding, first)
+    return encoding
 
 
 def united(encodings):

@@ -230,6 +230,12 @@ def test_sources_that_found_other_levels_are_united(client, tmp_path):
     np.testing.assert_allclose(model.coef_, usual.coef_, atol=1e-9)
 
 
+def test_no_two_columns_have_one_name():
+    told = [("block 0", {"a": (Kind.TEXT, Levels("a", False, "y")), "a=y": (Kind.NUMBER, None)})]
+    with pytest.raises(ValueError, match=r"^block 0: columns .a. and .a=y. would both"):
+        shared_encoding(told)
+
+
 def test_levels_are_those_of_all_frames():
     told = [
         ("block 0", {"a": (Kind.NUMBER, None), "b": (Kind.TEXT, Levels("b", False, "y"))}),

@@ -3,6 +3,8 @@ its levels.
 """
 
 import itertools
+from collections import Counter
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -70,16 +72,20 @@ class TableEncoding(NamedTuple):
     @property
     def feature_names(self) -> np.ndarray:
         """Names of the columns of numbers: `column`, or `column=level`."""
-        names = [
-            name
-            for one in self.columns
-            for name in (
-                [one.name]
-                if one.levels is None
-                else [f"{one.name}={level}" for level in one.levels]
-            )
-        ]
+        names = [name for one in self.columns for name in one.feature_names]
         return np.array(names, dtype=object)
+
+
+def refuse_same_names(encoding: TableEncoding, place: str) -> None:
+    """Raise ValueError where two columns of numbers would have one name."""
+    counts = Counter(encoding.feature_names)
+    name, count = max(counts.items(), key=itemgetter(1))
+    if count > 1:
+        own = [one.name for one in encoding.columns if name in one.feature_names]
+        raise ValueError(
+            f"{place}: columns {own[0]!r} and {own[1]!r} would both give a column {name!r} (a "
+            "level of a category is named column=level); rename one of the two"
+        )
 
 
 class TableEncoder:

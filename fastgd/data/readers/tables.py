@@ -14,7 +14,12 @@ import numpy as np
 
 from fastgd.data.readers.files import as_paths, marks_of
 from fastgd.data.readers.table_blocks import RowBuilder
-from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
+from fastgd.data.readers.table_encoding import (
+    TableColumn,
+    TableEncoder,
+    TableEncoding,
+    refuse_same_names,
+)
 from fastgd.data.readers.table_files import Kind, TableFile, open_table, require_pyarrow
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
@@ -281,7 +286,9 @@ class TableSource(BlockSource):
         declared = first.declared.union(self.categories)
         found = self._levels(categories, declared)
         columns = tuple(TableColumn(name, found.get(name)) for name in names)
-        return TableEncoding(columns, self.unknown)
+        encoding = TableEncoding(columns, self.unknown)
+        refuse_same_names(encoding, str(first.path))
+        return encoding
 
     def _levels(self, categories, declared):
         """{column: its levels in order}, by a pass over these columns."""

@@ -619,6 +619,21 @@ def test_pandas_index_and_categories_of_integers(tmp_path):
     assert source.feature_names.tolist() == names
 
 
+@pytest.mark.parametrize("other", ["fuel=gas", "fuel"])
+def test_no_two_columns_have_one_name(written, other):
+    """A model had two coefficients of the name fuel=gas, and no word of it."""
+    table = frame()[["fuel", "price"]]
+    if other == "fuel":  # level "x=gas" of fuel, level "gas" of fuel=x
+        table = table.assign(**{"fuel": "x=gas", "fuel=x": "gas"})
+    else:
+        table[other] = 1.5
+    path = written(table)
+    source = from_parquet(path, target="price", format=written.format)
+    said = f"^{re.escape(str(path))}: columns 'fuel' and 'fuel=.*' would both give a column 'fuel="
+    with pytest.raises(ValueError, match=said):
+        list(source.blocks(1 << 20))
+
+
 def test_names_and_parameters(written):
     path = written(frame())
     wrong = {
