@@ -338,6 +338,8 @@ class TableSource(BlockSource):
         for path in self.paths:
             table = open_table(path, self.format)
             table.require(wanted, str(self.paths[0]) if path != self.paths[0] else "the model")
+            if self._marks is not None and self.encoding is not None:
+                self._refuse_categories(table)
             starts.append(before)
             if first > before and (size := sum(table.group_sizes())) <= first - before:
                 before += size
@@ -349,6 +351,15 @@ class TableSource(BlockSource):
             if row == 0:
                 raise ValueError(f"{path} has no rows")
             before += row
+
+    def _refuse_categories(self, table):
+        """Raise ValueError for a category where the first file had numbers."""
+        for column in self.encoding.columns:
+            if column.levels is None and table.kinds[column.name] is Kind.CODE:
+                raise ValueError(
+                    f"{table.path}: column {column.name!r} holds {Kind.CODE.value}, in "
+                    f"{self.paths[0]} numbers; name it in categories, or write all files alike"
+                )
 
 
 def _kind_of_target(first: TableFile, name: str) -> Kind:

@@ -634,6 +634,24 @@ def test_no_two_columns_have_one_name(written, other):
         list(source.blocks(1 << 20))
 
 
+def test_a_category_in_a_later_file_alone(tmp_path):
+    """Which of the two files came first decided between 1 column and 3, without a word."""
+    table = frame()[["zip", "price"]]
+    paths = [tmp_path / "one.parquet", tmp_path / "two.parquet"]
+    table.to_parquet(paths[0])
+    table.astype({"zip": "category"}).to_parquet(paths[1])
+    said = r"two.parquet: column 'zip' holds a category of integers, in .*one.parquet numbers; name"
+    with pytest.raises(ValueError, match=said):
+        list(from_parquet(paths, target="price").blocks(1 << 20))
+    named = from_parquet(paths, target="price", categories=["zip"])
+    assert together(named)[0].shape == (400, 3)
+    # As in memory, where pandas gives the numbers.
+    encoding = from_parquet(paths[0], target="price")
+    list(encoding.blocks(1 << 20))
+    same = from_parquet(paths[1], target="price").encoded_as(encoding.encoding)
+    np.testing.assert_array_equal(together(same)[0][:, 0], table["zip"])
+
+
 def test_names_and_parameters(written):
     path = written(frame())
     wrong = {
