@@ -409,6 +409,9 @@ def _checked(source, n_bytes, stretches):
             raise ValueError(
                 f"block {number} of the source is a {type(block).__name__}, not a Block"
             )
+        if not hasattr(block.X, "shape"):
+            kind = type(block.X).__name__
+            raise ValueError(f"block {number} of the source has a {kind} as X, not an array")
         if block.X.shape[0] == 0:
             continue
         place = place_of(number, 0)

@@ -321,3 +321,17 @@ def test_chunks_of_other_types_are_refused(chunk, said):
     ):
         model.fit(source)
     assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [((X, Y), "is a tuple, not a Block"), (Block(X.tolist(), Y), "has a list as X, not an array")],
+)
+def test_what_is_no_block_of_arrays_is_told_by_its_number(block, said):
+    class Own(BlockSource):
+        def blocks(self, n_bytes):
+            yield Block(X, Y)
+            yield block
+
+    with pytest.raises(ValueError, match=f"^block 1 of the source {said}$"):
+        GDRegressor().fit(Own())
