@@ -7,7 +7,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -38,9 +38,15 @@ def as_paths(paths: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Pat
     FileNotFoundError, IsADirectoryError
         Naming the path.
     ValueError
-        Where there is no path.
+        Where there is no path, or something else, and for a pipe, which can be read only once.
     """
-    several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    if not isinstance(several, Iterable) or isinstance(several, bytes):
+        raise ValueError(f"paths must be a path or a list of paths, got {paths!r}")
+    several = list(several)
+    for one in several:
+        if not isinstance(one, str | os.PathLike):
+            raise ValueError(f"paths must be a path or a list of paths, got {one!r} in it")
     if not several:
         raise ValueError("paths must name at least one file, got none")
     found = [Path(path) for path in several]
@@ -52,6 +58,11 @@ def as_paths(paths: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Pat
             )
         if not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
+        if not path.is_file():
+            raise ValueError(
+                f"{path} is a pipe or a device, and a fit reads its rows again and again; write "
+                "them to a file first"
+            )
     return found
 
 

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import os
 import pickle
 import re
 import tracemalloc
@@ -248,6 +249,13 @@ def test_paths_and_parameters(tmp_path, written):
     with pytest.raises(ValueError, match="at least one file"):
         from_svmlight([])
     path = written(LINES)
+    for paths in (None, 3, b"rows.svm", [path, None], [b"rows.svm"]):
+        with pytest.raises(ValueError, match="paths must be a path or a list of paths, got "):
+            from_svmlight(paths)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ValueError, match="pipe is a pipe or a device, and a fit"):
+            from_svmlight(tmp_path / "pipe")
     for n_features in (0, "2", 2.0, True):
         with pytest.raises(ValueError, match="n_features must be an int from 1"):
             from_svmlight(path, n_features=n_features)
