@@ -23,12 +23,15 @@ from fastgd.data.readers.pages import empty
 from fastgd.data.targets import WeightedSamples
 from fastgd.objective.blocks import NARROW, cut
 from fastgd.objective.moment_sums import lengths_of, moment_sums, moments_of
+from fastgd.runtime.free_memory import free_memory
 from fastgd.runtime.heap import give_back
 
 # Of the random numbers by which rows are drawn for the sample: the same each time.
 SAMPLE_SEED = 0
 # What a block may have for its rows, beside X.
 PER_ROW = "y", "sample_weight", "offset"
+# Less is not asked for: what is free takes 0.4 ms to tell.
+MANY_BYTES = 1 << 24
 
 
 class Surveyed(NamedTuple):
@@ -77,6 +80,8 @@ def survey(source, memory, n_threads=1, shift=False, labels=False):
     sparse = False
     source.look_again()
     for place, block, rows in checked_blocks(source, n_bytes):
+        if not facts:
+            _refuse_too_wide(rows.shape()[1])
         facts.append(facts_of(rows, first))
         facts[-1].seen = seen_of_block(block, rows)
         places.append(place)
@@ -106,6 +111,19 @@ def survey(source, memory, n_threads=1, shift=False, labels=False):
     found.moments, found.memory = moments, memory
     found.far = far.centers(d) if shift else None
     return Surveyed(found, y, sample_weight, offset)
+
+
+def _refuse_too_wide(n_features):
+    """Raise ValueError where sums of the columns alone need more memory than is free: what is
+    promised and written to later ends the process on many a system.
+    """
+    needed = 4 * 8 * n_features
+    if needed > MANY_BYTES and needed > (free := free_memory()):
+        raise ValueError(
+            f"X has {n_features:,} columns, whose sums alone take {needed / 1e9:.3g} GB, and "
+            f"{free / 1e9:.3g} GB are free; where an index of an svmlight file is wrong, give "
+            "n_features: its line is told then"
+        )
 
 
 def moments_of_block(rows, facts, n_threads, before=None):

@@ -16,6 +16,7 @@ from fastgd import GDRegressor
 from fastgd.data.readers import svmlight
 from fastgd.data.readers.files import BUFFER_BYTES, whole_lines
 from fastgd.data.readers.svmlight import from_svmlight
+from fastgd.objective import survey
 from support.starts import check_starts
 
 LINES = "1 1:0.5 3:2\n\n  # words\n-1.5\t2:1e-3 4:-7.25   # a remark\r\n2 qid:3 1:0.1 # x\n3\n"
@@ -222,6 +223,19 @@ def test_indices_out_of_range(written):
         list(from_svmlight(path, n_features=10).blocks(100))
     with pytest.raises(ValueError, match=r"line 1: '0:1' has index 0, where the first is 1"):
         list(from_svmlight(written("1 0:1\n"), zero_based=False).blocks(100))
+
+
+def test_an_index_that_no_memory_is_enough_for(written, monkeypatch):
+    """One flipped bit of an index, and 64 GB were asked for, or the process was ended."""
+    monkeypatch.setattr(survey, "free_memory", lambda: 1e9)
+    path = written("1 1:1\n2 1:1 40000000:1\n")
+    model = GDRegressor()
+    said = "X has 40,000,000 columns, whose sums alone take 1.28 GB, and 1 GB are free; .* n_feat"
+    with pytest.raises(ValueError, match=said):
+        model.fit(from_svmlight(path))
+    assert not hasattr(model, "n_features_in_")
+    with pytest.raises(ValueError, match="line 2: the index of '40000000:1' is beyond 4 columns"):
+        model.fit(from_svmlight(path, n_features=4))
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# words\n"])
