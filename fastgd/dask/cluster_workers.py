@@ -34,6 +34,10 @@ PATIENCE = 20.0
 GONE = (
     "all workers of the cluster are gone; the estimator is as it was: start workers and fit again"
 )
+CLOSED = (
+    "the Dask client was closed while it was needed; the estimator is as it was: make a client and "
+    "fit again"
+)
 
 
 class LostWorkersError(RuntimeError):
@@ -377,7 +381,17 @@ class _Silence:
 def workers_of(client):
     """Addresses of the workers that there are."""
     # Not by scheduler_info, whose answer Dask replaces every two seconds by one without workers.
-    return list(client.nthreads())
+    try:
+        return list(client.nthreads())
+    except Exception as error:
+        if is_closed(client):
+            raise LostWorkersError(CLOSED) from error
+        raise
+
+
+def is_closed(client):
+    """Whether somebody closes a client, or has."""
+    return client.status in ("closing", "closed")
 
 
 def wait_for(client, futures):
@@ -411,6 +425,8 @@ def there(futures, seconds):
     except TimeoutError:
         return False
     except CancelledError as error:
+        if any(is_closed(one.client) for one in futures):
+            raise LostWorkersError(CLOSED) from error
         raise LostWorkersError(
             "blocks were lost together with a worker, and Dask cannot make them again: "
             "data that were scattered have no recipe; load them by tasks, as "

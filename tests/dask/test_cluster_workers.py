@@ -147,6 +147,33 @@ def test_all_workers_are_lost_before_the_first_round(threads, monkeypatch):
     assert not hasattr(model, "coef_")
 
 
+def test_a_client_that_is_closed_in_mid_fit(threads):
+    """It was an AttributeError: 'NoneType' object has no attribute 'ncores'."""
+    X, y = data()
+    model = GDClassifier(stop=At(2, threads.close))
+    with pytest.raises(LostWorkersError, match="client was closed while it was needed; the est"):
+        fastgd.dask.fit(model, *blocks(X, y))
+    assert not hasattr(model, "coef_")
+
+
+def test_a_client_that_is_closed_before_the_first_round(threads):
+    closing = threading.Timer(1.0, threads.close)
+    closing.start()
+    X, y = data()
+    try:
+        with pytest.raises(
+            LostWorkersError, match="client was closed while it was needed; the est"
+        ):
+            fastgd.dask.fit(GDClassifier(), [delayed(_slow)(X)], y)
+    finally:
+        closing.join()
+
+
+def _slow(rows):
+    time.sleep(2.5)
+    return rows
+
+
 def test_workers_may_come_later(caplog):
     X, y = data()
     usual = GDClassifier(tol=1e-8).fit(X, y)
