@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
 from fastgd.data.check_parameters import as_offset
+from fastgd.data.readers.svmlight import SvmlightColumns
 from fastgd.data.sources import ArraySource, BlockSource
 from fastgd.estimators.refused_input import explained
 from fastgd.objective.survey import PER_ROW, Surveyed, checked_per_row, joined, survey
@@ -138,10 +139,14 @@ def _check_columns(estimator, source, n_features):
     """Raise ValueError where a source has other columns than those that were fitted; warn where
     only one of them has names.
     """
-    if n_features != estimator.n_features_in_:
+    expected = estimator.n_features_in_
+    if n_features != expected:
+        # Of a model of arrays svmlight files know no width, and the last columns may be 0 in all.
+        found = isinstance(source.encoding, SvmlightColumns) and n_features < expected
+        hint = f"; give n_features={expected} to from_svmlight" if found else ""
         raise ValueError(
             f"the source has {n_features} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input"
+            f"{expected} features as input{hint}"
         )
     names, fitted = source.feature_names, getattr(estimator, "feature_names_in_", None)
     if names is not None and fitted is not None and list(names) != list(fitted):

@@ -293,6 +293,17 @@ def test_columns_are_those_of_a_model(written):
         from_svmlight(path, n_features=3).encoded_as(encoding)
 
 
+def test_files_without_the_last_columns_of_a_model_of_arrays(written):
+    model = GDRegressor().fit(np.eye(6), np.arange(6.0))
+    path = written(LINES)
+    said = "has 4 features, but GDRegressor is expecting 6 features as input; give n_features=6 to"
+    with pytest.raises(ValueError, match=said):
+        model.predict(from_svmlight(path))
+    assert model.predict(from_svmlight(path, n_features=6)).shape == (4,)
+    with pytest.raises(ValueError, match=r"features as input$"):
+        model.predict(from_svmlight(written("1 7:1\n")))
+
+
 def test_a_value_whose_square_overflows_is_told_with_its_line(written):
     """It was told with the first line of its block."""
     path = written("1 1:1\n# one\n\n2 1:2\n3 1:1e200\n4 1:3\n")
