@@ -183,6 +183,16 @@ class BlockSource:
         """A fit begins: forget the columns that were found, where files have changed since then."""
 
 
+def refuse_beside_source(y: Any, sample_weight: Any, offset: Any) -> None:
+    """Raise ValueError where one of them is given beside a source."""
+    for name, given in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
+        if given is not None:
+            raise ValueError(
+                f"{name} is given beside a source of blocks; a source hands out {name} together "
+                "with its rows, so leave the argument out"
+            )
+
+
 class Reading:
     """An iterator over the blocks of one reading that knows where they are.
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
 from fastgd.data.check_parameters import as_offset
 from fastgd.data.readers.svmlight import SvmlightColumns
-from fastgd.data.sources import ArraySource, BlockSource
+from fastgd.data.sources import ArraySource, BlockSource, refuse_beside_source
 from fastgd.estimators.refused_input import explained
 from fastgd.objective.survey import PER_ROW, Surveyed, checked_per_row, joined, survey
 from fastgd.runtime.blas import one_blas_thread
@@ -29,12 +29,7 @@ def source_of(X, y=None, sample_weight=None, offset=None, memory=None) -> BlockS
         Where a source is given and targets, weights or offsets beside it.
     """
     if isinstance(X, BlockSource):
-        for name, given in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
-            if given is not None:
-                raise ValueError(
-                    f"{name} is given beside a source of blocks; a source hands out {name} "
-                    "together with its rows, so leave the argument out"
-                )
+        refuse_beside_source(y, sample_weight, offset)
         return X
     if isinstance(X, np.memmap) and X.ndim == 2 and X.nbytes > memory_of(memory):
         return ArraySource(X, y, sample_weight, offset)

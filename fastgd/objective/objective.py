@@ -19,7 +19,7 @@ from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import as_floats, check_parameters
 from fastgd.data.check_X import as_rows, refuse_tiny
 from fastgd.data.component_trial import try_components
-from fastgd.data.sources import BlockSource
+from fastgd.data.sources import BlockSource, refuse_beside_source
 from fastgd.data.targets import as_samples, refuse_tiny_targets
 from fastgd.losses.base import Loss, VectorLoss, find_loss
 from fastgd.objective.blocks import NARROW, count_nonzeros, cut, tile_length
@@ -176,7 +176,10 @@ class Objective:
         )
         loss = find_loss(loss)
         if isinstance(X, BlockSource):
+            refuse_beside_source(y, sample_weight, offset)
             rows, y, sample_weight, offset = survey(X, memory_of(memory), count_threads(n_jobs))
+            if y is None:
+                raise ValueError("the source has no targets: an objective needs blocks of (X, y)")
         else:
             rows = as_rows(X, in_place=True)
         refuse_tiny(rows, largest_known(rows))

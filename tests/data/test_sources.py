@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import BlockSource, GDRegressor, from_chunks
+from fastgd import BlockSource, GDRegressor, Objective, from_chunks
 from fastgd.data import sources
 from fastgd.data.block_rows import checked_blocks
 from fastgd.data.sources import ArraySource, Block
@@ -335,3 +335,13 @@ def test_what_is_no_block_of_arrays_is_told_by_its_number(block, said):
 
     with pytest.raises(ValueError, match=f"^block 1 of the source {said}$"):
         GDRegressor().fit(Own())
+
+
+@pytest.mark.parametrize("beside", ["y", "sample_weight", "offset"])
+def test_an_objective_takes_nothing_beside_a_source(beside):
+    """Targets, weights and offsets were read over without a word."""
+    source = from_chunks(lambda: [(X, Y)])
+    with pytest.raises(ValueError, match=f"^{beside} is given beside a source of blocks"):
+        Objective("squared_error", source, **{beside: Y})
+    with pytest.raises(ValueError, match="the source has no targets: an objective needs"):
+        Objective("squared_error", from_chunks(lambda: [X]))
