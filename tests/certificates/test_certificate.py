@@ -549,8 +549,6 @@ def test_the_decrement_estimates_what_is_left_near_the_optimum(penalty):
     assert likely_gain(F, v, gradient) >= 0.3 * (F.value(v) - F.value(optimum))
 
 
-# Beside two columns of 3.6e10 it is rounding that decides how much of the start is proved.
-@pytest.mark.filterwarnings("ignore::fastgd.ConvergenceWarning")
 @pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("more", [0, 80, 320])
 @pytest.mark.parametrize("level", [0.0, 3.6e10])
@@ -567,11 +565,10 @@ def test_the_estimate_sees_copies_beside_constant_columns(loss, level, more):
     X = np.column_stack([X, 0.01 * rng.standard_normal((n, more))])
     y = np.where(x + other + rng.logistic(size=n) > 0.0, 1.0, -1.0)
     F = Objective(loss, X, y, alpha=1e-6 if more else 1e-9)
-    best = GDClassifier(loss, alpha=F.l2, tol=1e-3).fit(X, y)
-    v = np.append(best.coef_[0], best.intercept_)
+    # Of the columns that vary: beside 3.6e10 rounding decides how much of a fit is proved.
+    best = GDClassifier(loss, alpha=F.l2, tol=1e-3).fit(np.delete(X, [1, 3], axis=1), y)
+    v = np.append(np.insert(best.coef_[0], [1, 2], 0.0), best.intercept_)
     v[[0, 2]] += np.array([0.1, -0.1]) / apart
-    v[-1] += level * (v[1] + v[3])
-    v[[1, 3]] = 0.0
     v[4:-1] *= 1.001
     gradient = F.smooth_and_gradient(v)[1]
     kept = np.delete(np.arange(F.size), [1, 3])

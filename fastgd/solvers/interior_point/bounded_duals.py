@@ -125,7 +125,7 @@ class InteriorPoint:
 
     def centred(self, asked, step, mu, share):
         """The same with more, or less, where the products at that share of a step to `asked` are
-        far from `mu`.
+        far from `mu`; of ends none of which is infinitely far, as those of coefficients.
         """
         s, a, b = step
         reached = np.stack(

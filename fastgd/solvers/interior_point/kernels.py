@@ -31,6 +31,22 @@ def centring(product, mu):
     return max(min(max(product, LEAST * mu), MOST * mu) - product, -MOST * mu)
 
 
+@callee
+def read_rows(start, n, samples, products, intercept, target, weight, offset, at):
+    """Targets and predictions of n rows from `start` on; weights and offsets where each row has
+    its own.
+    """
+    targets, weights, offsets = samples
+    for m in range(n):
+        target[m], at[m] = targets[start + m], products[start + m] + intercept
+    if weights.size > 1:
+        for m in range(n):
+            weight[m] = weights[start + m]
+    if offsets.size > 1:
+        for m in range(n):
+            offset[m] = offsets[start + m]
+
+
 @kernel
 def sweep(
     stage,
@@ -67,7 +83,7 @@ def sweep(
     BEGIN, CORRECT and CENTRE give the derivatives of the rows where u does not change, over
     `n_active`.  Before CORRECT no products are asked for.
     """
-    (low, high, bend), (targets, weights, offsets) = ends, samples
+    (low, high, bend), (_, weights, offsets) = ends, samples
     has_low, has_high = low > -np.inf, high < np.inf
     length, work = np.uint64(TILE), np.empty((24, TILE))
     target, weight, offset, at, moved = work[0], work[1], work[2], work[3], work[4]
@@ -82,16 +98,10 @@ def sweep(
             constant[m], linear[m], square[m], fastest[m] = 0.0, 0.0, 0.0, 1.0
         for start in range(cuts[block], cuts[block + 1], length):
             n = min(length, cuts[block + 1] - start)
+            read_rows(start, n, samples, products, intercept, target, weight, offset, at)
             for m in range(n):
-                target[m], at[m] = targets[start + m], products[start + m] + intercept
                 moved[m] = moves[start + m] + move_intercept
                 derivative[m] = curvature[m] = 0.0
-            if weights.size > 1:
-                for m in range(n):
-                    weight[m] = weights[start + m]
-            if offsets.size > 1:
-                for m in range(n):
-                    offset[m] = offsets[start + m]
             for p in range(forms.shape[0]):
                 for m in range(n):
                     s[m], a[m] = duals[0, p, start + m], duals[1, p, start + m]
@@ -177,7 +187,7 @@ def losses_and_duals(
     then of the others, of the weights times derivatives, s center, the magnitudes of that, and
     bend s^2 / 2.
     """
-    (low, high, bend), (targets, weights, offsets) = ends, samples
+    (low, high, bend), (_, weights, offsets) = ends, samples
     length, work = np.uint64(TILE), np.empty((9, TILE))
     target, weight, offset, at = work[0], work[1], work[2], work[3]
     loss, derivative, term, size, square = work[4], work[5], work[6], work[7], work[8]
@@ -190,15 +200,9 @@ def losses_and_duals(
                 lanes[k, m] = 0.0
         for start in range(cuts[block], cuts[block + 1], length):
             n = min(length, cuts[block + 1] - start)
+            read_rows(start, n, samples, products, intercept, target, weight, offset, at)
             for m in range(n):
-                target[m], at[m] = targets[start + m], products[start + m] + intercept
                 loss[m] = derivative[m] = term[m] = size[m] = square[m] = 0.0
-            if weights.size > 1:
-                for m in range(n):
-                    weight[m] = weights[start + m]
-            if offsets.size > 1:
-                for m in range(n):
-                    offset[m] = offsets[start + m]
             for p in range(forms.shape[0]):
                 for m in range(n):
                     sign = forms[p, 2] + forms[p, 3] * target[m]

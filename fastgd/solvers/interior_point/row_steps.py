@@ -49,6 +49,7 @@ class RowSteps:
         self._data = made.of_pieces, ends, of_rows, float(F.n_active)
         self._cuts = np.append(np.arange(0, F.n_active, BLOCK), F.n_active).astype(np.uint64)
         self._asked: Any = None
+        self._before: Any = None
         self._point: tuple[Any, float, Any, Any]
 
     def begin(self, products, intercept, duals, derivatives, curvatures, of_pieces=NO_PIECES):

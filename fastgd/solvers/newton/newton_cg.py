@@ -31,7 +31,7 @@ from fastgd.solvers.rounding_left import Falls, notice_rounding
 # between these (Eisenstat and Walker, 1996, choice 2).
 LOOSEST = 0.5
 TIGHTEST = 1e-8
-FOUR_TIMES = Cost(
+TIMES_SUBSPACE = Cost(
     4.0,
     "times the passes",
     "Of Newton steps among past gradients: two texts to 1e-4 and 1e-6 took 19 and 24 for 5.5 and "
@@ -82,7 +82,9 @@ class NewtonCG(Preconditioned):
     def forecast(cls, objective, tol, cutoff=np.inf):
         """About four times what Newton steps among past gradients take, where these apply."""
         passes = subspace_passes(objective, tol, cutoff)
-        return Forecast(FOUR_TIMES * passes if RowSubspace.fits(objective) else passes, last=True)
+        return Forecast(
+            TIMES_SUBSPACE * passes if RowSubspace.fits(objective) else passes, last=True
+        )
 
     def __init__(self, objective):
         self.refuse_unsuitable(objective)
